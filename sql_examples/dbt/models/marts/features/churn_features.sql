@@ -1,0 +1,1 @@
+SELECT * FROM {{ ref('customer_features') }}

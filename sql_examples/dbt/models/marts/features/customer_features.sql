@@ -1,0 +1,1 @@
+{{ customer_features_as_of(today()) }}
