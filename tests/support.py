@@ -1,0 +1,64 @@
+"""What several tests share: loading a lesson as a module, and running one as a process."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from course.settings import ROOT
+
+
+def load_lesson(path: str) -> ModuleType:
+    """The lesson at `path` (from the root) as a module, which its name alone can't give."""
+    file = ROOT / path
+    specification = importlib.util.spec_from_file_location(f"lesson_{file.stem}", file)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    # Dataclasses and pickling look their module up by name.
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def run_python(
+    *arguments: str | Path, cwd: Path = ROOT, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run this Python with `arguments`; output as text, and nothing on standard input."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=timeout,
+    )
+
+
+def copy_of_the_course(target: Path) -> Path:
+    """A fresh copy, as a clone of what stands here would be: no environment, no data, no .env."""
+    for file in tracked_files():
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, target / file)
+    return target
+
+
+def environment_python(venv: Path) -> Path:
+    """The Python of a virtual environment."""
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def tracked_files() -> list[Path]:
+    """The project's files, from the root: what git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    files = [Path(name) for name in listed.split("\0") if name]
+    return [file for file in files if (ROOT / file).is_file()]
