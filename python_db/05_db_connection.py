@@ -205,10 +205,8 @@ def server_side_cursor(lesson: Lesson, connection: Connection) -> None:
     rows, whole = peak_memory(partial(count_rows, None, Cursor.fetchall))
     same_rows, portion = peak_memory(partial(count_rows, "portions", iter))
     table = [("ordinary", rows, READ_ROWS, whole), ("named", same_rows, 2_000, portion)]
-    table = [("ordinary", rows, READ_ROWS, whole), ("named", same_rows, 2_000, portion)]
-    lesson.table(
-        table, ["cursor", "rows", "per trip", "peak MB"], "Memory of Python", measured=True
-    )
+    headings = ["cursor", "rows", "per trip", "peak MB"]
+    lesson.table(table, headings, "Memory of Python", measured=True)
     lesson.check("both read every row", rows == same_rows == READ_ROWS)
     lesson.check("in portions takes less than a third of the memory", portion * 3 < whole)
 
