@@ -1,4 +1,4 @@
-"""A schema of its own for a lesson that writes: made new, guarded by a lock, removed at the end."""
+"""What a lesson that writes has to itself: a turn among its own runs, a schema made new."""
 
 import time
 from collections.abc import Iterator
@@ -6,11 +6,33 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from course import connect
+from course.settings import STACK_DIR
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 LOOK_AGAIN = 0.2  # seconds
+WAITING = "Another run of this lesson is under way: waiting for it to end."
+
+
+@contextmanager
+def own_turn(name: str) -> Iterator[None]:
+    """While the block runs, no other run on this machine is in a block of the same `name`.
+
+    For what a lesson keeps outside PostgreSQL: keys, collections, queues. A run that dies gives
+    its turn back.
+    """
+    from fasteners import InterProcessLock  # type: ignore[import-untyped]
+
+    STACK_DIR.mkdir(parents=True, exist_ok=True)
+    lock = InterProcessLock(STACK_DIR / f"{name}.turn")
+    if not lock.acquire(blocking=False):
+        print(WAITING)
+        lock.acquire(delay=LOOK_AGAIN, max_delay=LOOK_AGAIN)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -44,6 +66,6 @@ def _take_turn(cursor: "Cursor", name: str) -> None:
         if cursor.fetchone() == (True,):
             return
         if not told:
-            print("Another run of this lesson is under way: waiting for it to end.")
+            print(WAITING)
         told = True
         time.sleep(LOOK_AGAIN)

@@ -1,0 +1,55 @@
+"""A lesson's turn: one run at a time, given back by whoever dies, Ctrl-C heard while waiting."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course.settings import ROOT
+from course.workspace import WAITING, own_turn
+
+WAIT_FOR_TURN = """
+from course.workspace import own_turn
+with own_turn("test_workspace"):
+    print("my turn", flush=True)
+    input()
+"""
+
+
+def waiting_process(tmp_path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", WAIT_FOR_TURN],
+        cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env={**os.environ, "COURSE_STACK_DIR": str(tmp_path)},
+    )  # fmt: skip
+
+
+def test_the_second_waits_for_the_first_even_when_it_is_killed(tmp_path: Path) -> None:
+    with waiting_process(tmp_path) as first:
+        assert first.stdout and first.stdout.readline() == "my turn\n"
+        with waiting_process(tmp_path) as second:
+            assert second.stdout and second.stdout.readline() == WAITING + "\n"
+            first.kill()
+            assert second.stdout.readline() == "my turn\n"
+            second.communicate("\n", timeout=20)
+    assert second.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
+def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
+    with waiting_process(tmp_path) as first, waiting_process(tmp_path) as second:
+        assert first.stdout and second.stdout
+        said = {first.stdout.readline(), second.stdout.readline()}
+        assert said == {"my turn\n", WAITING + "\n"}
+        for process in (second, first):
+            process.send_signal(signal.SIGINT)
+            assert "KeyboardInterrupt" in process.communicate(timeout=20)[1]
+
+
+def test_different_names_do_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    with own_turn("test_workspace_a"), own_turn("test_workspace_b"):
+        pass
+    assert capsys.readouterr().out == ""
