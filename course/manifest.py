@@ -87,7 +87,8 @@ def opening(file: Path) -> str:
         return ast.get_docstring(ast.parse(source)) or ""
     if file.suffix == ".ipynb":
         cells = json.loads(source)["cells"]
-        first = "".join(cells[0]["source"]) if cells else ""
+        tells = cells and cells[0]["cell_type"] == "markdown"
+        first = "".join(cells[0]["source"]) if tells else ""
         lines = [line for line in first.splitlines() if not line.startswith("```")]
         return "\n".join(lines).removeprefix("#").strip()
     comment = itertools.takewhile(lambda line: line.startswith("--"), source.splitlines())

@@ -60,15 +60,6 @@ def read(path: Path) -> "NotebookNode":
     return notebook
 
 
-def opening(notebook: "NotebookNode") -> str:
-    """The text of the first cell without Markdown's signs, as a docstring would have it."""
-    first = notebook.cells[0] if notebook.cells else None
-    if first is None or first.cell_type != "markdown":
-        return ""
-    lines = [line for line in first.source.splitlines() if not line.startswith("```")]
-    return "\n".join(lines).removeprefix("#").strip()
-
-
 def steps_of(cells: Iterable["NotebookNode"]) -> list[Cells]:
     """The cells after the opening in groups: each begins with a heading."""
     steps: list[Cells] = []
@@ -229,7 +220,7 @@ def main(arguments: list[str]) -> None:
         partial(lesson_of, path, notebook),
         add_options,
         path=path,
-        text=opening(notebook) or path.name,
+        text=manifest.opening(path) or path.name,
         argv=arguments[1:],
     )
 

@@ -101,7 +101,7 @@ def test_charts_can_be_read_and_the_file_stays_small(file: Path) -> None:
 
 @each_notebook
 def test_its_opening_has_the_lines_of_every_lesson(file: Path) -> None:
-    text = notebook.opening(notebook.read(file))
+    text = manifest.opening(file)
     said = manifest.header(text)
     assert "You will see" in text and "`" * 3 not in text
     assert f"notebooks/{file.name[:2]}" in said["Run"] and file.name in said["Run"]

@@ -142,117 +142,110 @@ def test_every_view_has_a_comment_that_says_for_whom(shop: pg.connection) -> Non
     assert comments.comment.str.contains(people).all()
 
 
-def planted_and_found(shop: pg.connection) -> list[tuple[str, list[float], list[float], float]]:
-    """(truth, planted, found by the views, tolerance), in the unit that the name says."""
-
-    def column(query: str) -> list[float]:
-        return [float(value) for value in frame(shop, query).iloc[:, 0]]
-
-    growth = 100 * ((1 + truths.GROWTH_PER_MONTH / 1000) ** 12 - 1)
-    kinds = "SELECT 100.0 * count(*) / sum(count(*)) OVER () FROM analytics.customer_kinds"
-    statuses = (
-        "FROM analytics.channel_status ORDER BY array_position('{web,mobile,store}', channel)"
-    )
-    return [
+KINDS = "SELECT 100.0 * count(*) / sum(count(*)) OVER () FROM analytics.customer_kinds"
+STATUSES = "FROM analytics.channel_status ORDER BY array_position('{web,mobile,store}', channel)"
+# (truth, planted, the query that finds it, tolerance), in the unit that the name says
+PLANTED: list[tuple[str, list[float], str, float]] = [
+    (
+        "weekdays, Monday to Sunday",
+        [index / 1000 for index in truths.WEEKDAY_INDEX],
+        "SELECT orders_index FROM analytics.seasonality_weekday ORDER BY weekday",
+        0.03,
+    ),
+    (
+        "months, January to December",
+        [index / 1000 for index in truths.MONTH_INDEX],
+        "SELECT orders_index FROM analytics.seasonality_month ORDER BY month_of_year",
+        0.03,
+    ),
+    (
+        "growth in a year, %",
+        [100 * ((1 + truths.GROWTH_PER_MONTH / 1000) ** 12 - 1)],
+        "SELECT growth_year_pct FROM analytics.sales_trend WHERE measure = 'orders'",
+        1,
+    ),
+    (
+        "retention in months 0 to 36, %",
+        [rate / 10 for rate in truths.RETENTION],
+        "SELECT retention_pct FROM analytics.retention_curve ORDER BY month_number",
+        1,
+    ),
+    (
+        "customers dormant, active, VIP, at risk, %",
+        list(truths.KIND_SHARES.values()),
         (
-            "weekdays, Monday to Sunday",
-            [index / 1000 for index in truths.WEEKDAY_INDEX],
-            column("SELECT orders_index FROM analytics.seasonality_weekday ORDER BY weekday"),
-            0.03,
+            f"{KINDS} WHERE registration_date < '{truths.ESTABLISHED_BEFORE}' GROUP BY kind"
+            " ORDER BY array_position('{dormant,active,vip,at risk}', kind)"
         ),
+        1,
+    ),
+    (
+        "lift of the five pairs",
+        sorted((truths.lift(*counts) for counts in truths.PAIRS.values()), reverse=True),
+        "SELECT lift FROM analytics.product_affinity ORDER BY lift DESC LIMIT 5",
+        0.2,
+    ),
+    (
+        "A products, their revenue in %",
+        [truths.A_PRODUCTS, truths.A_REVENUE_SHARE],
         (
-            "months, January to December",
-            [index / 1000 for index in truths.MONTH_INDEX],
-            column("SELECT orders_index FROM analytics.seasonality_month ORDER BY month_of_year"),
-            0.03,
+            "SELECT unnest(ARRAY[count(*), max(cumulative_pct)])"
+            " FROM analytics.abc WHERE class = 'A'"
         ),
+        2,
+    ),
+    (
+        "outlier orders",
+        [truths.DEFAULT_SCALE // truths.OUTLIER_EVERY],
         (
-            "growth in a year, %",
-            [round(growth, 1)],
-            column("SELECT growth_year_pct FROM analytics.sales_trend WHERE measure = 'orders'"),
-            1,
+            "SELECT count(*) FROM analytics.order_outliers"
+            " WHERE measure = 'largest line' AND grade = 'extreme'"
         ),
+        0,
+    ),
+    (
+        "cancelled on web, mobile, in store, %",
+        [rate / 10 for rate in truths.CANCELLED.values()],
+        f"SELECT cancelled_pct {STATUSES}",
+        0.3,
+    ),
+    (
+        "refunded on web, mobile, in store, %",
+        [rate / 10 for rate in truths.REFUNDED.values()],
+        f"SELECT refunded_pct {STATUSES}",
+        0.3,
+    ),
+    (
+        f"price change of {truths.PRICE_CHANGE_CATEGORY}, %",
+        [truths.PRICE_CHANGE],
+        "SELECT avg(change_pct) FROM analytics.price_changes",
+        0.1,
+    ),
+    (
+        "visits that reach the cart, then the checkout, %",
+        [truths.CART_RATE, truths.CHECKOUT_RATE],
         (
-            "retention in months 0 to 36, %",
-            [rate / 10 for rate in truths.RETENTION],
-            column("SELECT retention_pct FROM analytics.retention_curve ORDER BY month_number"),
-            1,
+            "SELECT conversion_pct FROM analytics.funnel"
+            " WHERE step IN ('Cart', 'Checkout') ORDER BY step_number"
         ),
+        0.5,
+    ),
+    (
+        "checkouts that end with a purchase, groups A and B, %",
+        list(truths.PURCHASE_RATE.values()),
         (
-            "customers dormant, active, VIP, at risk, %",
-            list(truths.KIND_SHARES.values()),
-            column(
-                f"{kinds} WHERE registration_date < '{truths.ESTABLISHED_BEFORE}' GROUP BY kind"
-                " ORDER BY array_position('{dormant,active,vip,at risk}', kind)"
-            ),
-            1,
+            "SELECT unnest(ARRAY[rate_a_pct, rate_b_pct])"
+            " FROM analytics.ab_test WHERE step = 'checkout to purchase'"
         ),
-        (
-            "lift of the five pairs",
-            sorted((truths.lift(*counts) for counts in truths.PAIRS.values()), reverse=True),
-            column("SELECT lift FROM analytics.product_affinity ORDER BY lift DESC LIMIT 5"),
-            0.2,
-        ),
-        (
-            "A products, their revenue in %",
-            [truths.A_PRODUCTS, truths.A_REVENUE_SHARE],
-            column(
-                "SELECT unnest(ARRAY[count(*), max(cumulative_pct)])"
-                " FROM analytics.abc WHERE class = 'A'"
-            ),
-            2,
-        ),
-        (
-            "outlier orders",
-            [truths.DEFAULT_SCALE // truths.OUTLIER_EVERY],
-            column(
-                "SELECT count(*) FROM analytics.order_outliers"
-                " WHERE measure = 'largest line' AND grade = 'extreme'"
-            ),
-            0,
-        ),
-        (
-            "cancelled on web, mobile, in store, %",
-            [rate / 10 for rate in truths.CANCELLED.values()],
-            column(f"SELECT cancelled_pct {statuses}"),
-            0.3,
-        ),
-        (
-            "refunded on web, mobile, in store, %",
-            [rate / 10 for rate in truths.REFUNDED.values()],
-            column(f"SELECT refunded_pct {statuses}"),
-            0.3,
-        ),
-        (
-            f"price change of {truths.PRICE_CHANGE_CATEGORY}, %",
-            [truths.PRICE_CHANGE],
-            column("SELECT avg(change_pct) FROM analytics.price_changes"),
-            0.1,
-        ),
-        (
-            "visits that reach the cart, then the checkout, %",
-            [truths.CART_RATE, truths.CHECKOUT_RATE],
-            column(
-                "SELECT conversion_pct FROM analytics.funnel"
-                " WHERE step IN ('Cart', 'Checkout') ORDER BY step_number"
-            ),
-            0.5,
-        ),
-        (
-            "checkouts that end with a purchase, groups A and B, %",
-            list(truths.PURCHASE_RATE.values()),
-            column(
-                "SELECT unnest(ARRAY[rate_a_pct, rate_b_pct])"
-                " FROM analytics.ab_test WHERE step = 'checkout to purchase'"
-            ),
-            0.5,
-        ),
-    ]
+        0.5,
+    ),
+]
 
 
 def test_the_planted_truths_are_found(shop: pg.connection) -> None:
     missed = []
-    for name, planted, found, tolerance in planted_and_found(shop):
+    for name, planted, query, tolerance in PLANTED:
+        found = [float(value) for value in frame(shop, query).iloc[:, 0]]
         print(f"{name}: {planted} | {found}")
         if found != pytest.approx(planted, abs=tolerance):
             missed.append(name)
