@@ -16,6 +16,12 @@ PYTHON_FILES = [file for file in tracked_files() if file.suffix == ".py"]
 COURSE = [file for file in PYTHON_FILES if file.parts[0] == "course"]
 LESSON_FOLDERS = {entry.path.split("/")[0] for entry in manifest.load()}
 LESSON_FILES = [file for file in PYTHON_FILES if file.parts[0] in LESSON_FOLDERS]
+# package beside a lesson → the module's folder in which it stands
+PACKAGES = {
+    file.parent.name: file.parent.parent
+    for file in LESSON_FILES
+    if file.name == "__init__.py" and not (ROOT / file.parent.parent / "__init__.py").exists()
+}
 KIT = ["lesson", "console", "manifest", "settings", "errors"]
 
 
@@ -34,7 +40,7 @@ def imports(file: Path, only_top: bool = False) -> Iterator[str]:
 @pytest.mark.parametrize("file", COURSE, ids=str)
 def test_course_imports_no_lesson_and_no_test(file: Path) -> None:
     tops = {name.split(".")[0] for name in imports(file)}
-    assert not tops & (LESSON_FOLDERS | {"tests", "learn"})
+    assert not tops & {*LESSON_FOLDERS, *PACKAGES, "tests", "learn"}
 
 
 def test_the_stack_knows_nothing_of_lessons() -> None:
@@ -62,6 +68,12 @@ def test_a_lesson_imports_no_lesson(file: Path) -> None:
     assert not any(re.search(r"(^|\.)\d\d_", name) for name in imports(file))
 
 
+@pytest.mark.parametrize("file", LESSON_FILES, ids=str)
+def test_a_module_imports_no_package_of_another_module(file: Path) -> None:
+    tops = {name.split(".")[0] for name in imports(file)}
+    assert all(PACKAGES[name] in file.parents for name in tops & set(PACKAGES))
+
+
 @pytest.mark.parametrize("file", PYTHON_FILES, ids=str)
 def test_files_are_rooms_not_halls(file: Path) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
@@ -76,3 +88,5 @@ def test_the_architecture_page_names_every_room() -> None:
         room = Path(*file.parts[:2])
         if room.name not in ("__init__.py", "__main__.py", "errors.py"):
             assert f"`{room.as_posix()}`" in page, f"{room} is not on the page"
+    for name in PACKAGES:
+        assert f"`{name}`" in page, f"{name} is not on the page"
