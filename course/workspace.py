@@ -1,4 +1,4 @@
-"""What a lesson that writes has to itself: a turn among its own runs, a schema made new."""
+"""What a lesson has to itself: a turn among its own runs, a new schema, a Redis to kill."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from course.settings import STACK_DIR
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
+
+    from course.stack.own import OwnRedis
 
 LOOK_AGAIN = 0.2  # seconds
 WAITING = "Another run of this lesson is under way: waiting for it to end."
@@ -56,6 +58,28 @@ def own_schema(name: str, tables: str = "") -> Iterator[None]:
             yield
         finally:
             cursor.execute(SQL("DROP SCHEMA {} CASCADE").format(schema))
+
+
+@contextmanager
+def own_redis(name: str) -> Iterator["OwnRedis | None"]:
+    """While the block runs, a Redis called `name` is up that the block may kill and start again.
+
+    None where no real Redis can be started: say so and leave out what needs it. Names must not be
+    shared by two runs at once, see `own_turn`.
+    """
+    from course.stack.own import OwnRedis
+    from course.stack.redis import redis_server
+
+    if redis_server() is None:
+        yield None
+        return
+    server = OwnRedis(STACK_DIR / name)
+    server.remove()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 def _take_turn(cursor: "Cursor", name: str) -> None:

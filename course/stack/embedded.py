@@ -51,7 +51,7 @@ def _start(server: Server) -> Running:
     try:
         server.prepare()
         pid = server.launch(number)
-        greeting = _wait_until_ready(server, number, pid)
+        greeting = wait_until_ready(server, number, pid)
     except StartError as error:
         clear(server)
         raise StartError(f"{error}\n{server.log}:\n{tail(server.log)}") from error
@@ -66,7 +66,7 @@ def _start(server: Server) -> Running:
     )
 
 
-def _wait_until_ready(server: Server, number: int, pid: int) -> greet.Greeting:
+def wait_until_ready(server: Server, number: int, pid: int) -> greet.Greeting:
     """Greet the server until it welcomes us; StartError when it ends or its time is over."""
     deadline = time.monotonic() + server.patience
     while time.monotonic() < deadline:

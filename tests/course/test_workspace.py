@@ -1,15 +1,21 @@
-"""A lesson's turn: one run at a time, given back by whoever dies, Ctrl-C heard while waiting."""
+"""A lesson's turn: one run at a time, given back by whoever dies, Ctrl-C heard while waiting.
+
+And a Redis of its own, which it may kill.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
+import psutil
 import pytest
+import redis
 
-from course.settings import ROOT
-from course.workspace import WAITING, own_turn
+from course.settings import ROOT, STACK_DIR
+from course.workspace import WAITING, own_redis, own_turn
 
 WAIT_FOR_TURN = """
 from course.workspace import own_turn
@@ -53,3 +59,32 @@ def test_different_names_do_not_wait(capsys: pytest.CaptureFixture[str]) -> None
     with own_turn("test_workspace_a"), own_turn("test_workspace_b"):
         pass
     assert capsys.readouterr().out == ""
+
+
+def test_an_own_redis_may_be_killed_and_keeps_its_data_and_leaves_nothing() -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    with own_redis(name) as server:
+        if server is None:
+            pytest.skip("no real Redis can be started on this machine")
+        with redis.Redis.from_url(server.url, decode_responses=True) as client:
+            client.set("kept", "seven")
+            server.kill()
+            with pytest.raises(redis.ConnectionError):
+                client.get("kept")
+            server.start()
+            assert client.get("kept") == "seven"
+        last = server.pid
+    assert not psutil.pid_exists(last) or psutil.Process(last).status() == psutil.STATUS_ZOMBIE
+    assert not (STACK_DIR / name).exists()
+
+
+def test_an_own_redis_that_a_dead_run_left_behind_is_ended() -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    with own_redis(name) as left_behind:
+        if left_behind is None:
+            pytest.skip("no real Redis can be started on this machine")
+        with own_redis(name) as server:
+            assert server is not None and server.pid != left_behind.pid
+            gone = redis.Redis.from_url(left_behind.url)
+            with pytest.raises(redis.ConnectionError):
+                gone.ping()
