@@ -11,6 +11,8 @@ Redis is asked first, then the loader. Around that:
 - A lease guards what is stored: a miss takes one, `invalidate` deletes it, and only its holder may
   store. So a load that began before an invalidation never puts old data back, however late it ends.
   Source: Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.
+- With `wait`, the lease is a lock between processes as well: one loads, the others wait for what it
+  stores, but not for ever. It saves work; it does not guarantee that only one works.
 - Redis away, or slower than `patience`: the loader answers and the tier says so. An invalidation
   that did not arrive is remembered and repeated before this process trusts Redis again.
 
@@ -25,6 +27,7 @@ import json
 import random
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -40,11 +43,17 @@ PATIENCE = 0.05  # seconds; a healthy Redis answers in 1
 LEASE = 60.0  # seconds; a load that takes longer is answered, but not stored
 JITTER = 0.1
 
+LOOK_AGAIN = 0.02  # seconds between two looks for what another process loads
+
 STORE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
+"""
+GIVE_BACK = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
 """
 
 Loader = Callable[[], Awaitable[Any]]
@@ -80,7 +89,9 @@ class Cache:
 
     `prefix` should carry a version: whoever changes the shape of the values counts it up. `jitter`
     is the share of a TTL that chance takes off, so that keys stored together don't expire
-    together. `patience` (seconds) bounds each visit to Redis, reconnecting included.
+    together. `patience` (seconds) bounds each visit to Redis, reconnecting included. `wait` is how
+    many seconds a miss waits for another process that loads the same key: a little more than a
+    load takes, and less than a caller would stand.
     """
 
     def __init__(
@@ -91,14 +102,17 @@ class Cache:
         jitter: float = JITTER,
         patience: float = PATIENCE,
         lease: float = LEASE,
+        wait: float = 0.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
         if not 0 <= jitter < 1:
             raise ValueError(f"jitter is a share from 0 to below 1, not {jitter}")
         self._redis, self._prefix = redis, prefix
-        self._jitter, self._patience, self._lease = jitter, patience, lease
+        self._jitter, self._patience = jitter, patience
+        self._lease, self._wait = lease, wait
         self._chance = chance
         self._store_script = redis.register_script(STORE)
+        self._give_back_script = redis.register_script(GIVE_BACK)
         self._flights: dict[str, asyncio.Task[tuple[str, Tier]]] = {}
         self._missed: dict[str, object] = {}  # invalidations that Redis has not confirmed
 
@@ -141,21 +155,34 @@ class Cache:
     async def _answer(self, key: str, ttl: float, loader: Loader) -> tuple[str, Tier]:
         tier, token = Tier.LOADER, None
         try:
+            text, token = await self._find_or_take_lease(key)
+            if text is not None:
+                return text, Tier.REDIS
+        except AWAY:
+            tier = Tier.LOADER_ALONE
+        try:
+            text = json.dumps(await loader(), allow_nan=False)
+        except BaseException:
+            if token is not None:
+                await self._give_back(key, token)
+            raise
+        if token is not None and not await self._store(key, ttl, text, token):
+            tier = Tier.LOADER_ALONE
+        return text, tier
+
+    async def _find_or_take_lease(self, key: str) -> tuple[str | None, str | None]:
+        """(stored JSON, None) or (None, token), at once unless another process loads the key."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._wait
+        while True:
             async with asyncio.timeout(self._patience):
                 text = await self._find(key)
                 if text is not None:
-                    return text, Tier.REDIS
-                token = await self._take_lease(key)
-        except AWAY:
-            tier = Tier.LOADER_ALONE
-        text = json.dumps(await loader(), allow_nan=False)
-        if token is not None:
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._store(key, ttl, text, token)
-            except AWAY:
-                tier = Tier.LOADER_ALONE
-        return text, tier
+                    return text, None
+                token, is_ours = await self._take_lease(key)
+            if is_ours or clock() >= until:
+                return None, token
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def _find(self, key: str) -> str | None:
         """The stored JSON; None when there is none, or something else stands there."""
@@ -169,19 +196,36 @@ class Cache:
             pass
         return None
 
-    async def _take_lease(self, key: str) -> bytes | str | None:
-        """The token of the key's lease, which others who miss it at this moment hold as well."""
-        name, milliseconds = self._names(key)[1], round(self._lease * 1000)
+    async def _take_lease(self, key: str) -> tuple[str | None, bool]:
+        """The token of the key's lease, and whether it was free.
+
+        Who misses the key while another loads it gets the same token: until somebody invalidates
+        the key, what either loads is right.
+        """
+        ours, name = uuid.uuid4().hex, self._names(key)[1]
         async with self._redis.pipeline(transaction=True) as both:
-            both.set(name, uuid.uuid4().hex, nx=True, px=milliseconds)
+            both.set(name, ours, nx=True, px=round(self._lease * 1000))
             both.get(name)
             _, token = await both.execute()
-        return token
+        token = token.decode() if isinstance(token, bytes) else token
+        return token, token == ours
 
-    async def _store(self, key: str, ttl: float, text: str, token: bytes | str) -> None:
-        await self._repeat_missed()
+    async def _give_back(self, key: str, token: str) -> None:
+        """After a failed load: let others try at once."""
+        with suppress(*AWAY):
+            async with asyncio.timeout(self._patience):
+                await self._give_back_script(keys=[self._names(key)[1]], args=[token])
+
+    async def _store(self, key: str, ttl: float, text: str, token: str) -> bool:
+        """Store the text if the lease still holds; False when Redis is away."""
         milliseconds = max(1, round(ttl * 1000 * (1 - self._jitter * self._chance())))
-        await self._store_script(keys=self._names(key), args=[token, text, milliseconds])
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._repeat_missed()
+                await self._store_script(keys=self._names(key), args=[token, text, milliseconds])
+            return True
+        except AWAY:
+            return False
 
     async def _repeat_missed(self) -> None:
         """Delete what Redis still holds although it was invalidated."""
