@@ -82,6 +82,11 @@ def as_delivery(got: Got) -> Delivery | None:
     return Delivery(method.delivery_tag, method.redelivered, wire.headers or {}, body or b"")
 
 
+def own(headers: dict[str, Any]) -> dict[str, Any]:
+    """Headers without those that the broker set: they tell of a journey that is over."""
+    return {name: value for name, value in headers.items() if not name.startswith("x-")}
+
+
 def consume_batches(
     channel: BlockingChannel,
     topology: Topology,
@@ -186,7 +191,7 @@ def retry_or_bury(
     if delivery.attempt > len(topology.retries):
         bury(channel, topology, delivery, error)
         return
-    headers = delivery.headers | {ATTEMPT: delivery.attempt + 1, ERROR: in_short(error)}
+    headers = own(delivery.headers) | {ATTEMPT: delivery.attempt + 1, ERROR: in_short(error)}
     send(channel, topology.retries[delivery.attempt - 1], delivery.body, headers)
 
 
@@ -194,7 +199,7 @@ def bury(
     channel: BlockingChannel, topology: Topology, delivery: Delivery, error: Exception
 ) -> None:
     """Publish a message to the dead-letter queue, with the reason."""
-    headers = delivery.headers | {ATTEMPT: delivery.attempt, ERROR: in_short(error)}
+    headers = own(delivery.headers) | {ATTEMPT: delivery.attempt, ERROR: in_short(error)}
     send(channel, topology.dead, delivery.body, headers)
 
 

@@ -208,12 +208,12 @@ def publish(channel: BlockingChannel, exchange: str, event: Event) -> None:
     channel.basic_publish(exchange, event.type, event.to_json(), wire, mandatory=True)
 
 
-async def publish_async(exchange: "AbstractExchange", event: Event, timeout: float = 5.0) -> None:
+async def publish_async(exchange: "AbstractExchange", event: Event, patience: float = 5.0) -> None:
     """`publish` for aio-pika; many may be under way at once.
 
-    PublishError when no queue wants it, TimeoutError when no confirm came in `timeout` seconds.
+    PublishError when no queue wants it, TimeoutError when no confirm came in `patience` seconds.
     """
     from aio_pika import Message as Outgoing
 
     wire = Outgoing(event.to_json(), **properties(event))
-    await exchange.publish(wire, event.type, mandatory=True, timeout=timeout)
+    await exchange.publish(wire, event.type, mandatory=True, timeout=patience)
