@@ -4,7 +4,7 @@ No schema stands in the metadata: the connection's search_path decides, so lesso
 tests each keep tables of their own (see `shop_profile.database`).
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 
 from sqlalchemy import (
@@ -15,12 +15,10 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
-    case,
+    func,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, validates
-
-from course.settings import TODAY
 
 # A migration drops a constraint by its name, so every one gets a name by rule: PostgreSQL's own.
 NAMES = {
@@ -30,8 +28,7 @@ NAMES = {
     "ck": "%(table_name)s_%(constraint_name)s_check",
     "ix": "%(table_name)s_%(column_0_name)s_idx",
 }
-NEW_FOR = timedelta(days=90)
-GOLD, SILVER = 200, 50  # points
+GOLD = 200  # points
 
 Key = Annotated[int, mapped_column(Identity(), primary_key=True)]
 
@@ -112,16 +109,16 @@ class User(Base):
         return email.strip().lower()
 
     @hybrid_property
-    def is_new(self) -> bool:
-        """Registered in the last 90 days."""
-        return self.registered_on > TODAY - NEW_FOR
+    def is_gold(self) -> bool:
+        """Has collected enough points."""
+        return self.points >= GOLD
 
     @hybrid_property
-    def level(self) -> str:
-        """Gold, silver or bronze, by points."""
-        return "gold" if self.points >= GOLD else "silver" if self.points >= SILVER else "bronze"
+    def first_name(self) -> str:
+        """The name up to its first space."""
+        return self.name.split(" ")[0]
 
-    @level.inplace.expression
+    @first_name.inplace.expression
     @classmethod
-    def _level_in_sql(cls) -> ColumnElement[str]:
-        return case((cls.points >= GOLD, "gold"), (cls.points >= SILVER, "silver"), else_="bronze")
+    def _first_name_in_sql(cls) -> ColumnElement[str]:
+        return func.split_part(cls.name, " ", 1)
