@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from shop_profile.messages import Topology
+
 PATIENCE = 30.0  # seconds
 GRACE = 5.0  # seconds that a worker has to finish what is in hand
 WINDOWS = os.name == "nt"
@@ -19,13 +21,13 @@ Process = subprocess.Popen[str]
 
 
 class Crew:
-    """Workers, all with the same `prefix`; the end of the `with` block ends those that still run.
+    """Workers; the end of the `with` block ends those that still run.
 
     `environment` is added to this process's own.
     """
 
-    def __init__(self, prefix: str, **environment: str) -> None:
-        self.prefix, self.environment = prefix, environment
+    def __init__(self, **environment: str) -> None:
+        self.environment = environment
         self.lines: queue.Queue[str] = queue.Queue()
         self.processes: list[Process] = []
         self._readers: list[threading.Thread] = []
@@ -49,9 +51,18 @@ class Crew:
         for reader in self._readers:
             reader.join()
 
+    def consume(self, topology: Topology, name: str, *options: object) -> Process:
+        """Start a consumer of the group's work queue."""
+        group = ("--keys", *topology.keys, "--limit", topology.delivery_limit)
+        patience = ("--delays", *topology.delays)
+        return self.start(
+            "consume", topology.queue, "--prefix", topology.prefix, "--name", name, *group,
+            *patience, *options,
+        )  # fmt: skip
+
     def start(self, command: str, *arguments: object) -> Process:
         """Start `python -m shop_profile.workers command …` and listen to what it prints."""
-        words = [sys.executable, "-m", "shop_profile.workers", command, "--prefix", self.prefix]
+        words = [sys.executable, "-m", "shop_profile.workers", command]
         process = subprocess.Popen(
             words + [str(argument) for argument in arguments],
             stdout=subprocess.PIPE, text=True, creationflags=NEW_GROUP, encoding="utf-8",

@@ -41,6 +41,7 @@ TABLES = POINTS + inbox.TABLE + outbox.TABLE
 HANGS = ("mid-batch", "before-commit", "after-commit")
 IDLE = 10.0  # seconds without a message after which an unwatched process ends
 COME_BACK = 0.3  # seconds before the next try after a lost connection
+PRECONDITION_FAILED = 406
 POLL = 0.05  # seconds between two looks into the outbox
 LOST = (AMQPError, TryLater, psycopg2.OperationalError, psycopg2.InterfaceError)
 
@@ -123,9 +124,8 @@ class Worker:
                     handle = self.handler(database)
                     consume_batches(channel, topology, handle, batch, stop.is_set, idle)
                     break
-            except ChannelClosedByBroker as error:
-                raise CourseError(f"The broker refuses: {error.reply_text}") from error
             except LOST as error:
+                refuse_for_ever(error)
                 self.say(f"lost a connection ({type(error).__name__}), coming back")
                 stop.wait(COME_BACK)
         self.say("ended")
@@ -143,6 +143,13 @@ class Worker:
                 else:
                     connection.sleep(POLL)
         self.say("ended")
+
+
+def refuse_for_ever(error: Exception) -> None:
+    """CourseError where coming back would change nothing: the queue has other arguments."""
+    if isinstance(error, ChannelClosedByBroker) and error.reply_code == PRECONDITION_FAILED:
+        advice = "Use the same options as before, or another --prefix."
+        raise CourseError(f"{error.reply_text}. {advice}") from error
 
 
 def open_broker(url: str) -> pika.BlockingConnection:
