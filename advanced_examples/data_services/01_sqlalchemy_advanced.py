@@ -274,7 +274,7 @@ def n_plus_one(lesson: Lesson, engine: sa.Engine) -> None:
         took[way] = min(seconds(partial(cities, engine, options)) for _ in range(2))
     lesson.table(queries.items(), ["way", "queries"], f"The cities of {USERS:,} users")
     lesson.table(took.items(), ["way", "seconds"], "The same", measured=True)
-    lesson.chart(charts.bars(queries, f"The cities of {USERS:,} users", "queries"), "n_plus_one")
+    lesson.chart(charts.bars(queries, "One query, or one for each user", "queries"), "n_plus_one")
     lesson.check("lazy: 1 + 1,000 addresses + 28 cities", queries["lazy"] == 1 + USERS + 28)
     lesson.check("joinedload: 1", queries["joinedload"] == 1)
     lesson.check("selectinload: 1 + 2 for the addresses + 1", queries["selectinload"] == 4)

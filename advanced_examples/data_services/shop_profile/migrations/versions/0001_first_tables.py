@@ -50,10 +50,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["address_id"], ["addresses.address_id"], name="users_address_id_fkey"
         ),
+        # op.f: the name is complete, and the models' rule for names must not lengthen it.
         sa.CheckConstraint(
-            "segment IN ('dormant', 'active', 'vip', 'at risk')", name="users_segment_check"
+            "segment IN ('dormant', 'active', 'vip', 'at risk')", name=op.f("users_segment_check")
         ),
-        sa.CheckConstraint("points >= 0", name="users_points_check"),
+        sa.CheckConstraint("points >= 0", name=op.f("users_points_check")),
     )
     op.create_index("users_address_id_idx", "users", ["address_id"])
 
