@@ -70,8 +70,9 @@ class Tier(StrEnum):
 def connect(url: str, patience: float = PATIENCE, **options: Any) -> Redis:
     """A client fit for a cache: it gives up soon, since the database can answer as well.
 
-    redis-py 8 tries ten times and waits 5 s each time. A request would hang for a minute. Here
-    only a broken connection is tried again, once and at once: the server may have been restarted.
+    Left alone, redis-py 8 waits 5 s for an answer, and `Redis(host=…)` tries ten times more: a
+    request would hang for a minute. Here only a broken connection is tried again, once and at once:
+    the server may have been restarted.
     """
     return Redis.from_url(
         url,

@@ -1,6 +1,6 @@
 """A process full of callers who want the same key at the same moment: a stampede to measure.
 
-Run      python -m shop_profile.rush PREFIX --callers 250 --load 0.3
+Run      python -m caching.rush PREFIX --callers 250 --load 0.3
 
 It says `ready`, waits for a line on standard input, and prints as JSON who answered how many of the
 callers. Loads are counted in the Redis key PREFIX:loads, so that several processes count together.
@@ -12,8 +12,9 @@ import json
 import sys
 from collections import Counter
 
-from course import connect as services
 from shop_profile.cache import Cache, connect
+
+from course import connect as services
 
 PATIENCE = 5.0  # seconds; the machine may be busy, and this is about loads, not about time
 WAIT = 30.0
