@@ -4,8 +4,9 @@ Each correction replaces a function of mongomock by a few lines. They are here b
 the right answer; whatever would need more than that is refused (see `queries`).
 """
 
+import copy
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Number
 from typing import Any
 
@@ -34,14 +35,21 @@ def run(documents: list[Document], database: Any, pipeline: list[Document]) -> l
     """The documents after a checked pipeline; they are not changed themselves."""
     for stage in pipeline:
         ((name, options),) = stage.items()
-        if name == "$facet":
+        if name == "$match":  # mongomock would copy what passes, whole
+            documents = [one for one in documents if filtering.filter_applies(options, one)]
+        elif name == "$facet":
             documents = [{field: run(documents, database, one) for field, one in options.items()}]
         elif name == "$lookup":
             documents = [looked_up(document, database, options) for document in documents]
         elif name == "$group":
             documents = grouped(documents, options)
+        elif name == "$unwind":
+            options = options if isinstance(options, dict) else {"path": options}
+            documents = [one for document in documents for one in unwound(document, options)]
         elif documents:  # mongomock counts nothing as one document
             options = dict(options) if isinstance(options, dict) else options
+            if name in ("$addFields", "$set") and any("." in field for field in options):
+                documents = copy.deepcopy(documents)  # mongomock writes into what others may hold
             documents = list(STAGES[name](documents, database, options))
     return documents
 
@@ -63,6 +71,33 @@ def frozen(value: Any) -> Any:
     if isinstance(value, list):
         return (list, *(frozen(item) for item in value))
     return (bool, value) if isinstance(value, bool) else value
+
+
+def unwound(document: Document, options: Document) -> Iterator[Document]:
+    """A document for each element of an array; mongomock copies everything for each of them."""
+    path, place = options["path"][1:].split("."), options.get("includeArrayIndex")
+    value: Any = document
+    for name in path:
+        value = value.get(name, NOTHING) if isinstance(value, dict) else NOTHING
+    elements: list[tuple[int | None, Any]] = [(None, NOTHING if value == [] else value)]
+    if isinstance(value, list) and value:
+        elements = list(enumerate(value))
+    elif value in (NOTHING, None, []) and not options.get("preserveNullAndEmptyArrays"):
+        return
+    for number, element in elements:
+        one = document if element is value else with_field(document, path, element)
+        yield with_field(one, place.split("."), number) if place else one
+
+
+def with_field(document: Document, path: list[str], value: Any) -> Document:
+    """The document with another value at a path, or with none there if it is NOTHING."""
+    name, *rest = path
+    if rest:
+        inner = document.get(name)
+        value = with_field(inner if isinstance(inner, dict) else {}, rest, value)
+    if value is NOTHING:
+        return {field: kept for field, kept in document.items() if field != name}
+    return {**document, name: value}
 
 
 def looked_up(document: Document, database: Any, options: Document) -> Document:

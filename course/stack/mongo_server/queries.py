@@ -134,6 +134,7 @@ REQUIRED = {
     "$replaceRoot": {"newRoot"},
     "$sample": {"size"},
     "$switch": {"branches"},
+    "$unwind": {"path"},
 }
 OPTION_TYPES: dict[str, Any] = {
     "$count": str,
@@ -177,6 +178,8 @@ def _check_stage(name: str, options: Any) -> None:
             check_pipeline(pipeline, STAGES - {"$facet"})
     elif name == "$sort":
         check_sort(options)
+    elif name == "$unwind":
+        _check_unwind(options if isinstance(options, dict) else {"path": options})
     elif name in ("$limit", "$skip") and options < (name == "$limit"):
         raise CommandError(15957, f"{name} needs a number of documents")
     else:
@@ -185,6 +188,16 @@ def _check_stage(name: str, options: Any) -> None:
         if name in ("$group", "$bucket"):
             _check_accumulators(options if name == "$group" else options.get("output", {}))
         check_expression(options)
+
+
+def _check_unwind(options: dict[str, Any]) -> None:
+    unknown = set(options) - {"path", "includeArrayIndex", "preserveNullAndEmptyArrays"}
+    if unknown:
+        raise CommandError(28811, f"unrecognized option to $unwind stage: {min(unknown)}")
+    path = options["path"]
+    if not isinstance(path, str) or not path.startswith("$"):
+        message = f"path option to $unwind stage should be prefixed with a '$': {path}"
+        raise CommandError(28818, message)
 
 
 def _check_fields(options: dict[str, Any]) -> None:

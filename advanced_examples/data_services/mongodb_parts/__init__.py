@@ -1,0 +1,1 @@
+"""Parts of 02_mongodb_advanced.py: the questions, two shapes of an order, what servers do."""
