@@ -71,7 +71,7 @@ def test_an_address_belongs_to_one(store: ICustomerStore) -> None:
     with pytest.raises(DuplicateEmail) as refused:
         store.add(ivan(email=first.email))
     assert str(refused.value) == (
-        "anna@example.com is registered already: sign in, or use another address"
+        "anna@example.com has an account already: sign in, or use another address"
     )
     assert store.get_all() == [first]
 

@@ -16,15 +16,15 @@ from customer_service.service import CustomerService
 from customer_service.unit_of_work import UnitOfWork
 
 
-def inject(function: Callable, dependencies: Mapping[str, object]) -> Callable:
-    """`function` with every parameter but the first filled in by its name."""
-    wanted = list(inspect.signature(function).parameters.values())[1:]
-    missing = [p.name for p in wanted if p.name not in dependencies and p.default is p.empty]
-    if missing:
-        needs = ", ".join(missing)
-        raise TypeError(f"{function.__name__} needs {needs}, which nobody provides")
-    chosen = {p.name: dependencies[p.name] for p in wanted if p.name in dependencies}
-    return partial(function, **chosen)
+def inject(listener: Callable, helpers: Mapping[str, object]) -> Listener:
+    """`listener` with every parameter but the first, the event, filled in by its name."""
+    wanted = list(inspect.signature(listener).parameters.values())[1:]
+    known = {p.name: helpers[p.name] for p in wanted if p.name in helpers}
+    needed = {p.name for p in wanted if p.default is p.empty}
+    if missing := sorted(needed - known.keys()):
+        name = getattr(listener, "__name__", repr(listener))
+        raise TypeError(f"{name} wants {missing}: no helper has that name")
+    return partial(listener, **known)
 
 
 class Application(NamedTuple):
@@ -39,11 +39,11 @@ def bootstrap(
     settings: Settings | None = None,
     listeners: Mapping[type[Event], Sequence[Callable]] | None = None,
     report: Report = log_failure,
-    **dependencies: object,
+    **helpers: object,
 ) -> Application:
-    """Put the application together; `dependencies` reach the listeners by parameter name."""
+    """Put the application together; `helpers` reach the listeners by parameter name."""
     ready: dict[type[Event], list[Listener]] = {
-        kind: [inject(listener, dependencies) for listener in several]
+        kind: [inject(listener, helpers) for listener in several]
         for kind, several in (listeners or {}).items()
     }
     store = RepositoryFactory.create_customer_repository(settings)

@@ -30,11 +30,11 @@ class InvalidName(CustomerError):
 
 
 class InvalidEmail(CustomerError):
-    says = "{!r} is no e-mail address: it should look like anna@example.com"
+    says = "{!r} is no e-mail address: it needs a form like anna@example.com"
 
 
 class DuplicateEmail(CustomerError):
-    says = "{} is registered already: sign in, or use another address"
+    says = "{} has an account already: sign in, or use another address"
 
 
 class AlreadyStored(CustomerError):
@@ -108,36 +108,37 @@ class Customer:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a customer: past tense, never changed."""
+    """Something that happened: past tense, never changed. `customer` is as it was then."""
 
-    customer_id: str
+    customer: Customer
 
 
 @dataclass(frozen=True)
 class CustomerRegistered(Event):
-    name: str
-    email: str
+    """An account was opened."""
 
 
 @dataclass(frozen=True)
 class EmailChanged(Event):
+    """The address was another one before: `old`."""
+
     old: str
-    new: str
 
 
 @dataclass(frozen=True)
 class PointsAwarded(Event):
+    """So many points were added."""
+
     points: int
 
 
 @dataclass(frozen=True)
 class AccountClosed(Event):
-    email: str
+    """An account was closed for good."""
 
 
 @dataclass(frozen=True)
 class CustomersMerged(Event):
-    """`customer_id` goes on with the points of the account `closed_id`."""
+    """`customer` goes on with the points of the account `closed`."""
 
-    closed_id: str
-    points: int
+    closed: Customer

@@ -28,6 +28,10 @@ class Settings:
         given = {name: environment.get(f"CUSTOMER_{name.upper()}", "") for name in names}
         return cls(**{name: value for name, value in given.items() if value})
 
+    def as_environment(self) -> dict[str, str]:
+        """The variables from which another process reads the same settings."""
+        return {f"CUSTOMER_{name.upper()}": value for name, value in vars(self).items()}
+
 
 Opener = Callable[[Settings], ICustomerStore]
 

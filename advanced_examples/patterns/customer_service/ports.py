@@ -74,7 +74,11 @@ class ICustomerStore(ICustomerRepository):
 
     @abstractmethod
     def commit(self) -> None:
-        """Keep everything since `begin`; DuplicateEmail if another one was faster."""
+        """Keep everything since `begin`; DuplicateEmail if another one was faster.
+
+        StoreUnavailable while committing means that nobody knows whether it was kept: look before
+        you repeat it.
+        """
 
     @abstractmethod
     def rollback(self) -> None:

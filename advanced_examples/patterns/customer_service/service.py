@@ -36,7 +36,7 @@ class CustomerService:
         """
         customer = Customer(name=name, email=email)
         self.repository.add(customer)
-        self._record(CustomerRegistered(customer.customer_id, customer.name, customer.email))
+        self._record(CustomerRegistered(customer))
         return customer
 
     def find(self, email: str) -> Customer:
@@ -53,7 +53,7 @@ class CustomerService:
         if address == customer.email and not customer.closed:
             return customer
         changed = self.repository.update(customer.changed(email=address))
-        self._record(EmailChanged(customer_id, customer.email, address))
+        self._record(EmailChanged(changed, old=customer.email))
         return changed
 
     def award_points(self, customer_id: str, points: int) -> Customer:
@@ -62,7 +62,7 @@ class CustomerService:
             raise ForbiddenChange(f"only points above 0 can be awarded, not {points}")
         customer = self.repository.get(customer_id)
         changed = self.repository.update(customer.changed(points=customer.points + points))
-        self._record(PointsAwarded(customer_id, points))
+        self._record(PointsAwarded(changed, points))
         return changed
 
     def close_account(self, customer_id: str) -> Customer:
@@ -71,7 +71,7 @@ class CustomerService:
         if customer.points:
             raise ForbiddenChange(f"{customer.email} still has points: spend or merge them first")
         closed = self.repository.update(customer.changed(closed=True))
-        self._record(AccountClosed(customer_id, customer.email))
+        self._record(AccountClosed(closed))
         return closed
 
     def merge_customers(self, kept_id: str, other_id: str) -> Customer:
@@ -83,7 +83,7 @@ class CustomerService:
         if kept_id == other_id:
             raise ForbiddenChange("an account can't be merged with itself")
         kept, other = self.repository.get(kept_id), self.repository.get(other_id)
-        self.repository.update(other.changed(points=0, closed=True))
+        closed = self.repository.update(other.changed(points=0, closed=True))
         merged = self.repository.update(kept.changed(points=kept.points + other.points))
-        self._record(CustomersMerged(kept_id, other_id, other.points))
+        self._record(CustomersMerged(merged, closed))
         return merged

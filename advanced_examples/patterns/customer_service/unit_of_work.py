@@ -1,7 +1,6 @@
 """The unit of work: several changes, kept together or not at all, then told to others."""
 
 from collections.abc import Callable
-from types import TracebackType
 
 from customer_service.domain import Event
 from customer_service.ports import ICustomerStore, ignore
@@ -32,21 +31,15 @@ class UnitOfWork:
         self._events = []
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         events, self._events = self._events or [], None
+        if kind:
+            self.customers.rollback()
+            return
         try:
-            if error is None:
-                self.customers.commit()
+            self.customers.commit()
         except BaseException:
             self.customers.rollback()
             raise
-        if error is not None:
-            self.customers.rollback()
-            return
         for event in events:
             self._publish(event)

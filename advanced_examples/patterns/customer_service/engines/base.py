@@ -11,6 +11,8 @@ from customer_service.ports import ICustomerStore, WorkFailed
 PATIENCE = 10.0  # seconds that one waits for another's unit of work, or for a server
 
 
+# L (Liskov substitution): code that works with one engine works with all of them, so they keep the
+# same order, refuse the same things and raise the same errors. tests/patterns holds them to it.
 class Store(ICustomerStore):
     """Keeps the order of begin, commit and rollback; the engine fills in what they do."""
 
@@ -40,8 +42,7 @@ class Store(ICustomerStore):
     def _talking(self, customer: Customer | None = None) -> Iterator[None]:
         """Translate the engine's errors; a write that is refused ends the unit of work.
 
-        PostgreSQL and DuckDB end their transaction after an error anyway, the others would go on.
-        Code that works with one engine must work with all (Liskov), so here all end.
+        PostgreSQL and DuckDB end their transaction after an error anyway; so must the others.
         """
         if self._failed:
             raise WorkFailed
@@ -49,9 +50,9 @@ class Store(ICustomerStore):
             yield
         except Exception as error:
             self._failed = self._open
-            translated = error if isinstance(error, CustomerError) else None
-            translated = translated or self._translated(error, customer)
-            if translated is None or translated is error:
+            ours = isinstance(error, CustomerError)
+            translated = None if ours else self._translated(error, customer)
+            if translated is None:
                 raise
             raise translated from error
 
