@@ -1,5 +1,6 @@
 """The part on Alembic: the migrations themselves stand in shop_profile/migrations/versions."""
 
+import textwrap
 from io import StringIO
 
 from alembic import command
@@ -54,8 +55,9 @@ def migrations(lesson: Lesson, engine: Engine) -> None:
     """
     sql = StringIO()
     command.upgrade(alembic(told=sql), "0001:0002", sql=True)
-    changes = [line for line in sql.getvalue().splitlines() if line and "--" not in line]
-    print(*(f"    {line}" for line in changes), sep="\n")
+    for change in sql.getvalue().split("\n\n"):
+        if not change.startswith("--"):
+            print(textwrap.indent(textwrap.fill(" ".join(change.split()), 76), "    "))
     with engine.connect() as connection:
         old = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
         expected = addresses(connection)
