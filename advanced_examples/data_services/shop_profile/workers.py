@@ -132,16 +132,21 @@ class Worker:
 
     def relay(self, topology: Topology, idle: float | None) -> None:
         """Publish what is in the outbox of `schema` until told to stop, or idle."""
-        stop, url = stop_on_signals(), connect.url("rabbitmq")
-        with closing(open_database(self.schema)) as database, open_broker(url) as connection:
-            channel, last = open_channel(connection), time.monotonic()
-            declare(channel, topology)
-            while not stop.is_set() and (idle is None or time.monotonic() - last < idle):
-                if count := outbox.relay(database, channel, topology.exchange):
-                    self.say(f"published {count}")
-                    last = time.monotonic()
-                else:
-                    connection.sleep(POLL)
+        stop, url, last = stop_on_signals(), connect.url("rabbitmq"), time.monotonic()
+        while not stop.is_set():
+            try:
+                with closing(open_database(self.schema)) as database, open_broker(url) as broker:
+                    channel = open_channel(broker)
+                    channel.exchange_declare(topology.exchange, "topic", durable=True)
+                    while not stop.wait(POLL) and (idle is None or time.monotonic() - last < idle):
+                        broker.process_data_events()  # answers heartbeats
+                        if count := outbox.relay(database, channel, topology.exchange):
+                            self.say(f"published {count}")
+                            last = time.monotonic()
+                break
+            except LOST as error:
+                self.say(f"lost a connection ({type(error).__name__}), coming back")
+                stop.wait(COME_BACK)
         self.say("ended")
 
 
