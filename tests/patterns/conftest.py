@@ -2,48 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
 from customer_service import ICustomerStore, InMemoryRepository, RepositoryFactory, Settings
+from customer_service.classroom.corners import SHARED, empty_corner
 from customer_service.engines.memory import Shelf
-from psycopg2.sql import SQL, Identifier
 
-from course import connect
-
-PERSISTENT = ("postgres", "mongo", "duckdb")
-ENGINES = ("memory", *PERSISTENT)
 Service = Callable[[str], str]
 OpenStore = Callable[[], ICustomerStore]
 
 
 @contextmanager
 def corner(engine: str, service: Service) -> Iterator[Settings]:
-    """Settings of an engine that processes can share, with an empty place of its own."""
-    namespace = f"patterns_{uuid4().hex[:12]}"
-    if engine == "duckdb":
-        with TemporaryDirectory() as folder:
-            yield Settings(engine, str(Path(folder) / "customers.duckdb"))
-        return
-    try:
-        yield Settings(engine, service(engine), namespace)
-    finally:
-        drop(engine, namespace)
-
-
-def drop(engine: str, namespace: str) -> None:
-    """Remove what an engine kept under `namespace`."""
-    if engine == "mongo":
-        database = connect.mongo()
-        database.drop_collection(f"{namespace}_customers")
-        database.client.close()
-        return
-    connection = connect.postgres()
-    with connection, connection.cursor() as cursor:
-        cursor.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(namespace)))
-    connection.close()
+    """An empty corner of an engine that processes can share; skips aloud without its server."""
+    if engine != "duckdb":
+        service(engine)
+    with empty_corner(engine, f"patterns_{uuid4().hex[:12]}") as settings:
+        yield settings
 
 
 @contextmanager
@@ -64,14 +40,14 @@ def stores(engine: str, service: Service) -> Iterator[OpenStore]:
         yield opened
 
 
-@pytest.fixture(params=PERSISTENT)
+@pytest.fixture(params=SHARED)
 def settings(request: pytest.FixtureRequest, service: Service) -> Iterator[Settings]:
     """Settings of each engine that keeps its customers outside of the process."""
     with corner(request.param, service) as chosen:
         yield chosen
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["memory", *SHARED])
 def open_store(request: pytest.FixtureRequest, service: Service) -> Iterator[OpenStore]:
     """Opens repositories of each engine over the same customers."""
     with stores(request.param, service) as opened:
@@ -82,3 +58,9 @@ def open_store(request: pytest.FixtureRequest, service: Service) -> Iterator[Ope
 def store(open_store: OpenStore) -> ICustomerStore:
     """One empty repository of each engine."""
     return open_store()
+
+
+@pytest.fixture
+def all_stores(service: Service) -> Callable[[str], contextmanager]:
+    """`stores` for tests that open and close several corners themselves."""
+    return lambda engine: stores(engine, service)
