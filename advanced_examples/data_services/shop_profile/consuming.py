@@ -67,7 +67,7 @@ class Delivery:
     def attempt(self) -> int:
         """The attempt header; 1 where there is none that makes sense."""
         value = self.headers.get(ATTEMPT)
-        return max(value, 1) if isinstance(value, int) else 1
+        return value if isinstance(value, int) and value > 1 else 1
 
 
 Handler = Callable[[Sequence[Message]], object]

@@ -33,7 +33,9 @@ def claim(cursor: Cursor, consumer: str, messages: Sequence[Message]) -> list[Me
     it waits for that one's end. In the order of the ids, so that two consumers with the same
     duplicates can't wait for each other.
     """
-    first = {message.event.event_id: message for message in reversed(messages)}
+    first: dict[str, Message] = {}
+    for message in messages:
+        first.setdefault(message.event.event_id, message)
     cursor.execute(CLAIM, (consumer, list(first)))
     fresh = {event_id for (event_id,) in cursor.fetchall()}
-    return [message for message in reversed(first.values()) if message.event.event_id in fresh]
+    return [message for message in first.values() if message.event.event_id in fresh]
