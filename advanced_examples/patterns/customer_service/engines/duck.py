@@ -5,6 +5,7 @@ BigQuery itself takes PRIMARY KEY as a hint that nobody enforces, so it could no
 promise alone.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +18,8 @@ from customer_service.engines.sql import TABLE, SqlStore
 from customer_service.ports import StoreUnavailable
 
 LOOK_AGAIN = 0.02  # seconds
+# What DuckDB says when another process has the file, or another thread makes the same table.
+HELD = re.compile("lock on file|used by another process|conflict", re.IGNORECASE)
 
 
 class DuckDBCustomerRepository(SqlStore):
@@ -35,7 +38,7 @@ class DuckDBCustomerRepository(SqlStore):
                 connection.execute(TABLE)
                 return cls(connection)
             except (duckdb.IOException, duckdb.TransactionException) as error:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or not HELD.search(str(error)):
                     raise StoreUnavailable(f"DuckDB can't open {path}: {error}") from error
                 time.sleep(LOOK_AGAIN)
 
