@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Path, Request, Response, Security
+from fastapi import Depends, FastAPI, HTTPException, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.security import APIKeyHeader
@@ -52,35 +52,41 @@ TITLES = {
 PAGE_RULES = {"Content-Security-Policy": "default-src 'self'; img-src data:; base-uri 'none'"}
 PAGE_RULES |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
-api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="your API key")
 UserId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="number of the user", examples=[123])]
 
 
 async def parts_of(request: Request) -> Parts:
-    """What the service is made of."""
+    """What the service is made of, for anybody."""
     return request.state.parts
 
 
-async def caller(
-    the: Annotated[Parts, Depends(parts_of)], key: Annotated[str | None, Security(api_key)]
-) -> str:
-    """Who asks; 401 for an unknown key, 429 for one that asks too often."""
-    holder = the.keys.holder(key)
-    if holder is None:
-        reason = "send a known key in the header X-API-Key"
-        raise HTTPException(401, reason, {"WWW-Authenticate": "ApiKey"})
-    wait = the.limit.wait(holder)
-    if wait:
-        seconds = math.ceil(wait)
-        reason = f"the key of {holder} may ask {the.settings.rate} times a minute"
-        raise HTTPException(
-            429, f"{reason}; come back in {seconds} s", {"Retry-After": str(seconds)}
-        )
-    return holder
+class WithKey(APIKeyHeader):
+    """The same for who has a key: 401 for an unknown one, 429 for one that asks too often.
+
+    One dependency for all of it, where two or three would read nicer: each costs 20 µs, nearly a
+    tenth of what a cached answer takes.
+    """
+
+    async def __call__(self, request: Request) -> Parts:
+        the = await parts_of(request)
+        holder = the.keys.holder(request.headers.get(self.model.name))
+        if holder is None:
+            raise self.make_not_authenticated_error()
+        wait = the.limit.wait(holder)
+        if wait:
+            reason = f"the key of {holder} may ask {the.settings.rate} times a minute"
+            later = {"Retry-After": str(math.ceil(wait))}
+            raise HTTPException(429, f"{reason}; come back in {math.ceil(wait)} s", later)
+        return the
+
+    def make_not_authenticated_error(self) -> HTTPException:
+        """401, with what to do."""
+        reason = f"send a known key in the header {self.model.name}"
+        return HTTPException(401, reason, {"WWW-Authenticate": "ApiKey"})
 
 
-The = Annotated[Parts, Depends(parts_of)]
-Caller = Annotated[str, Depends(caller)]
+ForAnybody = Annotated[Parts, Depends(parts_of)]
+ForCaller = Annotated[Parts, Depends(WithKey(name="X-API-Key", description="your API key"))]
 ASKED = problems(
     _401="no key, or an unknown one", _404="no such user", _422="not a user number",
     _429="too many requests with this key", _503="a database does not answer",
@@ -120,7 +126,7 @@ def add_user_routes(app: FastAPI) -> None:
         "/api/users/{user_id}/personalized-recommendations",
         response_model=Answer, responses=ASKED, tags=["users"],
     )  # fmt: skip
-    async def personalized_recommendations(user_id: UserId, the: The, _: Caller) -> Response:
+    async def personalized_recommendations(user_id: UserId, the: ForCaller) -> Response:
         """Segment, churn risk, lifetime value, offer and recommendations for a user.
 
         From Redis where it is there, else from PostgreSQL, MongoDB and the engine, and then kept
@@ -138,7 +144,7 @@ def add_user_routes(app: FastAPI) -> None:
         )  # fmt: skip
 
     @app.get("/api/users/{user_id}", responses=ASKED, tags=["users"])
-    async def user(user_id: UserId, the: The, _: Caller) -> UserCard:
+    async def user(user_id: UserId, the: ForCaller) -> UserCard:
         """Who a user is, from PostgreSQL."""
         found = await the.recommender.user(user_id)
         city = found.address.city
@@ -158,7 +164,7 @@ def add_service_routes(app: FastAPI) -> None:
         return Health(version=VERSION)
 
     @app.get("/ready", tags=["service"], responses={503: {"model": Readiness}})
-    async def ready(the: The, response: Response) -> Readiness:
+    async def ready(the: ForAnybody, response: Response) -> Readiness:
         """Whether to send requests here, and what each neighbour says. 503: not now."""
         services = await the.ask_neighbours()
         readiness = Readiness(ready=the.can_answer(services), services=services)
@@ -168,7 +174,7 @@ def add_service_routes(app: FastAPI) -> None:
         return readiness
 
     @app.get("/metrics", tags=["service"], response_class=Response, responses={200: PLAIN_TEXT})
-    async def metrics(the: The) -> Response:
+    async def metrics(the: ForAnybody) -> Response:
         """Counters and timings for Prometheus."""
         return Response(the.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -15,6 +15,7 @@ outbox in the transaction of the payment.
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from contextlib import suppress
@@ -22,10 +23,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
-from aio_pika.exceptions import AMQPError
 from shop_profile.messages import Event, Topology, declare_async, publish_async
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from recommendations_api.metrics import Metrics
@@ -39,8 +38,6 @@ GATHER = 0.05  # seconds that an answer waits for others
 PATIENCE = 2.0  # seconds for the broker to confirm, or for the outbox to take an event
 PAUSE = 0.5  # seconds after which a broker that failed is asked again
 FAREWELL = 3.0  # seconds to hand on the rest when the service ends
-FAILURES = (AMQPError, OSError, TimeoutError, SQLAlchemyError)
-
 KEEP = text("INSERT INTO outbox (event) VALUES (CAST(:event AS jsonb))")
 BROKER_DOWN = "The broker does not answer: analytics events wait in the outbox."
 MEMORY_FULL = "Neither broker nor database answers: this answer's analytics event was dropped."
@@ -57,7 +54,7 @@ class Broker:
         self._ask_again = 0.0
 
     async def publish(self, event: Event) -> None:
-        """Publish and wait for the confirm; one of FAILURES when the broker has not got it."""
+        """Publish and wait for the confirm; an Exception when the broker may not have got it."""
         if time.monotonic() < self._ask_again:
             raise ConnectionError("it failed a moment ago")
         try:
@@ -65,11 +62,20 @@ class Broker:
                 if self._exchange is None:
                     self._exchange = await self._open()
                 await publish_async(self._exchange, event, PATIENCE)
-            self.up = True
-        except BaseException:
-            self.up, self._ask_again = False, time.monotonic() + PAUSE
+        except BaseException as failure:
+            self._went_away(failure)
             await self.close()
+            if isinstance(failure, asyncio.CancelledError) and not cancelled():
+                raise ConnectionError("lost while waiting for the confirm") from failure
             raise
+        if not self.up:
+            log.warning("the broker is back")
+        self.up = True
+
+    def _went_away(self, failure: BaseException) -> None:
+        if self.up:
+            log.warning("the broker does not answer: %r", failure)
+        self.up, self._ask_again = False, time.monotonic() + PAUSE
 
     async def _open(self) -> aio_pika.abc.AbstractExchange:
         self._connection = await aio_pika.connect(self._url)
@@ -77,7 +83,7 @@ class Broker:
         return await declare_async(channel, self._topology)
 
     async def ping(self) -> None:
-        """Open the channel if it is not open; one of FAILURES when that can't be done."""
+        """Make sure that the broker answers; an Exception when it does not."""
         async with asyncio.timeout(PATIENCE):
             if self._connection is None or self._connection.is_closed:
                 connection = await aio_pika.connect(self._url)
@@ -87,8 +93,14 @@ class Broker:
         """Let go of the connection, whatever state it is in."""
         connection, self._connection, self._exchange = self._connection, None, None
         if connection is not None:
-            with suppress(*FAILURES):
+            with suppress(Exception):
                 await asyncio.wait_for(connection.close(), PATIENCE)
+
+
+def cancelled() -> bool:
+    """Whether somebody cancelled this task. aiormq cancels the confirms of a lost connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Events:
@@ -139,9 +151,10 @@ class Events:
         while True:
             await self._something.wait()
             await asyncio.sleep(GATHER)
-            self._something.clear()
-            while self.waiting:
+            for _ in range(math.ceil(self.waiting / BATCH)):
                 await self._hand_on()
+            if not self.waiting:
+                self._something.clear()
 
     async def _hand_on(self) -> None:
         """Bring one event to the broker, else to the outbox, else keep it for later."""
@@ -151,7 +164,9 @@ class Events:
         for fate, way in (("published", self.broker.publish), ("outbox", self._put_aside)):
             try:
                 await way(self._event)
-            except FAILURES as failure:
+            except Exception as failure:
+                # Of any kind: aiormq has some that are no AMQPError, and an error that ended this
+                # task would end analytics without a word.
                 log.debug("not %s: %r", fate, failure)
             else:
                 self._metrics.events.labels(fate).inc(len(self._event.data["answers"]))

@@ -13,6 +13,7 @@ from shop_profile.engine import Engine
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
+from recommendations_api.batching import BatchingRedis
 from recommendations_api.callers import Keys, RateLimit
 from recommendations_api.catalogue import Catalogue
 from recommendations_api.events import Broker, Events
@@ -81,7 +82,7 @@ async def parts(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     engine = Engine.load(settings.model / "engine.json")
     catalogue = Catalogue.load(settings.model / "catalogue.json")
     async with AsyncExitStack() as ends:
-        redis = cache.connect(settings.redis)
+        redis = BatchingRedis.from_pool(cache.connect(settings.redis).connection_pool)
         ends.push_async_callback(redis.aclose)
         # pre_ping asks a pooled connection whether it lives: after a restart of PostgreSQL the
         # first request finds a new connection instead of an error.
