@@ -94,8 +94,8 @@ def in_python(value: Any) -> Any:
 def skipped(lesson: Lesson, database: Database, what: str) -> None:
     """Say aloud what isn't shown, and what would show it."""
     kind = "the course's embedded one" if is_embedded(database) else "a lone server"
-    lesson.console.say(f"  SKIPPED: this MongoDB is {kind}; it has no {what}.", "yellow")
-    lesson.console.say("  `docker compose up -d` brings one that shows this part.", "yellow")
+    lesson.console.say(f"  SKIPPED: no {what} here. This MongoDB is {kind}.", "yellow")
+    lesson.console.say("  `docker compose up -d` brings one that shows it.", "yellow")
 
 
 @contextmanager

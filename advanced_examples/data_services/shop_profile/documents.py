@@ -109,8 +109,8 @@ def _by_customer(rows: Sequence[Document]) -> dict[int, list[Document]]:
 def load(collection: Collection[Document], documents: Iterable[Document]) -> int:
     """Store documents, each in the place of the one with its `_id`; returns how many.
 
-    Once more changes nothing. A document is replaced whole or not at all, the collection is not:
-    portions before a bad document stay.
+    Once more changes nothing; of two with one `_id` the later stays. A document is replaced whole
+    or not at all, the collection is not: portions before a bad document stay.
 
     Raises:
         ValueError: a document lacks a field, or has money or a time of the wrong type.
@@ -120,8 +120,7 @@ def load(collection: Collection[Document], documents: Iterable[Document]) -> int
         for document in portion:
             check(document)
         collection.bulk_write(
-            [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in portion],
-            ordered=False,
+            [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in portion]
         )
         stored += len(portion)
     return stored
@@ -143,13 +142,16 @@ def check(document: Document) -> None:
     Raises:
         ValueError: names the document, the field and what is wrong with it.
     """
-    _check_fields(document, CUSTOMER, f"customer {document.get('_id', 'without _id')}")
+    key = document.get("_id", "without _id")
+    _check_fields(document, CUSTOMER, f"customer {key}")
     for name, fields in (("purchases", PURCHASE), ("events", EVENT)):
         for place, part in enumerate(document[name]):
-            _check_fields(part, fields, f"customer {document['_id']}, {name}[{place}]")
+            _check_fields(part, fields, f"customer {key}, {name}[{place}]")
 
 
-def _check_fields(document: Document, fields: dict[str, type], where: str) -> None:
+def _check_fields(document: Any, fields: dict[str, type], where: str) -> None:
+    if not isinstance(document, dict):
+        raise ValueError(f"{where} must be a document, not {type(document).__name__}")
     for name, kind in fields.items():
         if name not in document:
             raise ValueError(f"{where}: the field {name} is missing")

@@ -134,7 +134,6 @@ REQUIRED = {
     "$replaceRoot": {"newRoot"},
     "$sample": {"size"},
     "$switch": {"branches"},
-    "$unwind": {"path"},
 }
 OPTION_TYPES: dict[str, Any] = {
     "$count": str,
@@ -194,6 +193,8 @@ def _check_unwind(options: dict[str, Any]) -> None:
     unknown = set(options) - {"path", "includeArrayIndex", "preserveNullAndEmptyArrays"}
     if unknown:
         raise CommandError(28811, f"unrecognized option to $unwind stage: {min(unknown)}")
+    if "path" not in options:
+        raise CommandError(28812, "no path specified to $unwind stage")
     path = options["path"]
     if not isinstance(path, str) or not path.startswith("$"):
         message = f"path option to $unwind stage should be prefixed with a '$': {path}"
