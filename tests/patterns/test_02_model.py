@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 few = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
