@@ -4,8 +4,8 @@ import asyncio
 import json
 import math
 import random
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections import Counter
 from functools import partial
 
@@ -77,29 +77,27 @@ async def lock(lesson: Lesson) -> None:
         lesson.check("A was too slow: B works as well", await redis.get(name) == "B")
         lesson.check("A's release spares B's lock", await redis.eval(UNLOCK, 1, name, "A") == 0)
         lesson.check("B's release frees it", await redis.eval(UNLOCK, 1, name, "B") == 1)
-        answered = await asyncio.to_thread(two_processes, key("rush"))
+        answered = await two_processes(key("rush"))
         loads = await redis.get(key("rush", "loads"))
     lesson.check("2 processes, 500 misses at once: exactly 1 load", loads == "1")
     lesson.check("and all were answered", answered.total() == CALLERS)
 
 
-def two_processes(prefix: str) -> Counter[str]:
+async def two_processes(prefix: str) -> Counter[str]:
     """Who answered the callers of two processes that began together (caching/rush.py)."""
     command = [sys.executable, "-m", "caching.rush", prefix, "--callers", str(CALLERS // 2)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    start = partial(asyncio.create_subprocess_exec, *command, start_new_session=True)
+    both = [await start(stdin=PIPE, stdout=PIPE) for _ in range(2)]
     try:
         for process in both:
-            process.stdout.readline()  # it is ready
-        for process in both:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        answers = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+            await process.stdout.readline()  # it is ready
+        answers = await asyncio.gather(*(process.communicate(b"go\n") for process in both))
     finally:
         for process in both:
-            process.kill()
-            process.communicate()
-    return Counter(answers[0]) + Counter(answers[1])
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    return sum((Counter(json.loads(answer)) for answer, _ in answers), Counter())
 
 
 async def early(lesson: Lesson) -> None:

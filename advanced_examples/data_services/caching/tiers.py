@@ -92,28 +92,30 @@ class ThreeTiers:
 
 
 def draw(reports: list[TierReport]) -> "Figure":
-    """Two panels, a bar for each tier: share of the answers, and typical milliseconds (log)."""
+    """Two panels, a row for each tier: its share of the answers, and its typical wait (log)."""
     from matplotlib.figure import Figure
 
     names, total = [report.name for report in reports], sum(report.answered for report in reports)
     shares = [100 * report.answered / total for report in reports]
-    times = [report.typical for report in reports]
-    figure = Figure(figsize=(13, 4.6))
+    waits = [report.typical * 1e3 for report in reports]
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    colours = [LOUD, QUIET, QUIET]
-    bars = left.barh(names, shares, color=colours)
+    bars = left.barh(names, shares, color=[LOUD, QUIET, QUIET])
     left.bar_label(bars, fmt="{:.0f} %", padding=6, fontsize=TEXT)
-    left.set_xlabel("share of the answers", fontsize=TEXT)
-    bars = right.barh(names, times, color=colours)
-    right.bar_label(bars, labels=[f"{each:.3g} ms" for each in times], padding=6, fontsize=TEXT)
-    right.set_xscale("log")
-    right.set_xlim(min(times) / 3, max(times) * 12)
-    right.set_xlabel("typical wait, ms (each step is 10 times)", fontsize=TEXT)
     left.set_xlim(0, max(shares) * 1.25)
+    left.set_xlabel("share of the answers, %", fontsize=TEXT)
     left.invert_yaxis()
+    right.scatter(waits, names, s=260, color=[LOUD, QUIET, QUIET], zorder=2)
+    for name, wait in zip(names, waits, strict=True):
+        right.annotate(f"{wait:,.0f} µs" if wait >= 10 else f"{wait:.1f} µs", (wait, name), (14, 0), textcoords="offset points",
+                       va="center", fontsize=TEXT)  # fmt: skip
+    right.set_xscale("log")
+    right.xaxis.set_major_formatter("{x:,.0f}")
+    right.set_xlim(1, max(waits) * 30)
+    right.grid(axis="x", color=QUIET, alpha=0.4)
+    right.set_xlabel("typical wait, µs (each line is 10 times)", fontsize=TEXT)
     for axes in (left, right):
         axes.tick_params(labelsize=TEXT)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("Most answers come from the fastest tier", fontsize=TITLE, x=0.05, ha="left")
-    figure.tight_layout()
+    left.set_title("Most answers come from the fastest tier", fontsize=TITLE, loc="left", pad=16)
     return figure
