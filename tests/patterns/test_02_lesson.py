@@ -56,14 +56,16 @@ def left_behind() -> list[str]:
     return schemas + [name for name in names if name.startswith("patterns_02")]
 
 
-def test_two_at_once_wait_for_each_other_and_leave_nothing(services: None) -> None:
-    command = [sys.executable, "-W", "error::ResourceWarning", str(ROOT / PATH), "--fast"]
+def test_it_waits_for_its_turn_and_leaves_nothing_behind(services: None) -> None:
     pipe = subprocess.PIPE
-    both = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert [error for _, error in outputs] == ["", ""]
-    assert sum("waiting for it to end" in output for output, _ in outputs) == 1
+    command = [sys.executable, "-W", "error::ResourceWarning", str(ROOT / PATH), "--fast"]
+    with own_turn(lesson_02.SCHEMA):
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+        assert process.stdout
+        while "waiting for it to end" not in process.stdout.readline():
+            assert process.poll() is None
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, ""), output
     assert left_behind() == []
 
 
