@@ -40,7 +40,7 @@ from course.shop.truths import PAIRS, Kind, lift
 WINDOW, YEAR, YEAR_IN_WEEKS = 90, 365, 365 / 7
 TRAIN, CALIBRATE, TEST, NEXT = (540, 450, 360), 270, 180, 90  # days before today
 BG_TRUTH, GG_TRUTH = BgNbd(r=0.8, alpha=4.5, a=0.6, b=1.8), GammaGamma(p=3.0, q=6.0, gamma=100.0)
-DIMENSIONS, SMOOTHING, SHOWN = 10, 5, 5
+DIMENSIONS, SMOOTHING, CALM, SHOWN = 10, 5, 0.6, 5
 LEARN_FROM = """
     SELECT * FROM analytics.customer_features_as_of(%s)
     JOIN analytics.churn_labels_as_of(%s) USING (customer_id, as_of) ORDER BY customer_id
@@ -330,8 +330,8 @@ def hidden_product(lesson: Lesson, lines: pd.DataFrame) -> None:
 
     Learn from the orders until 90 days ago; from each basket since then hide one product after
     the other, and show five for the rest. What is popular is hard to beat. Lift alone offers the
-    rare and is far worse; popularity × lift finds most. Embeddings do no better here: with 120
-    products you can count. They are for catalogues where most pairs have never been seen.
+    rare and is far worse. Popularity, calmed by a power, × lift finds most. Embeddings do no better
+    here: with 120 products you can count. They are for catalogues with too many pairs for that.
     """
     past, later = lines[lines.ago >= WINDOW], lines[lines.ago < WINDOW]
     both, by_chance, popular = frames.meetings(past)
@@ -340,8 +340,8 @@ def hidden_product(lesson: Lesson, lines: pd.DataFrame) -> None:
     ways = {
         "lift": lifts,
         "popular": np.tile(popular, (len(popular), 1)),
-        "popular × lift": popular * np.where(both >= 50, lifts, 1),
-        "popular × embeddings": popular * np.exp((items @ contexts.T).clip(min=0)),
+        "popular × lift": popular**CALM * np.where(both >= 50, lifts, 1),
+        "popular × embeddings": popular**CALM * np.exp((items @ contexts.T).clip(min=0)),
     }
     later = later.assign(place=both.index.get_indexer(later.name)).query("place >= 0")
     hidden = later.groupby("order_id").place.agg(list)

@@ -139,7 +139,7 @@ class Engine:
                 ),
                 affinity=_affinity(content["affinity"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"{path} is not an engine of this version ({error}): fit and save it anew"
             raise ValueError(message) from error
 

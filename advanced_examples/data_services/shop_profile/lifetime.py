@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, hyp2f1
 
 from shop_profile.history import YEAR, Behaviour
@@ -19,7 +18,7 @@ from shop_profile.history import YEAR, Behaviour
 DAYS_A_WEEK = 7
 # Parameters are searched as logarithms within these bounds: beyond them floats lose their digits.
 LOG_BOUNDS = (-8.0, 14.0)
-TOO_NEAR = 1e-6  # the closed form divides by a - 1 and by a + b - 1
+TOO_NEAR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,10 @@ class BgNbd:
         its first two arguments small, so that hundreds of purchases don't overflow.
         """
         r, alpha, a, b = self.r, self.alpha, self.a, self.b
-        a += TOO_NEAR * (abs(a - 1) < TOO_NEAR)
-        b += TOO_NEAR * (abs(a + b - 1) < TOO_NEAR)
+        # Where one of these is a whole number, the form divides 0 by 0 (a or a + b is 1), or scipy
+        # computes hyp2f1 as the difference of infinities: step aside by a millionth.
+        while any(abs(value - round(value)) < TOO_NEAR for value in (a, a + b, r - a)):
+            a += 2 * TOO_NEAR
         z = weeks / (alpha + age + weeks)
         series = (1 - z) ** (a - 1) * hyp2f1(a - 1, a + b - 1 - r, a + b + x - 1, z)
         return (a + b + x - 1) / (a - 1) * (1 - series) * self.alive(x, t_x, age)
@@ -95,12 +96,20 @@ def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, age: np.ndarray) -> BgNbd:
 
 
 def fit_gamma_gamma(count: np.ndarray, mean: np.ndarray) -> GammaGamma:
-    """The parameters under which the values are most likely; needs means above 0."""
-    return GammaGamma(*_most_likely(lambda p: GammaGamma(*p).log_likelihood(count, mean), 3))
+    """The parameters under which the values are most likely; needs means above 0.
+
+    ValueError when there are none, or the values are so uneven that they have no mean (q up to 1).
+    """
+    found = GammaGamma(*_most_likely(lambda p: GammaGamma(*p).log_likelihood(count, mean), 3))
+    if found.q <= 1:
+        raise ValueError("the values of purchases are too uneven: cap the largest ones first")
+    return found
 
 
 def _most_likely(log_likelihood: Callable[[np.ndarray], np.ndarray], size: int) -> list[float]:
     """Maximise the mean of `log_likelihood` over `size` positive parameters."""
+    from scipy.optimize import minimize
+
     found = minimize(
         lambda logs: -log_likelihood(np.exp(logs)).mean(),
         np.zeros(size),
@@ -152,22 +161,28 @@ def fit_lifetime(
 
     What it brought is (purchase days, euros). ValueError when either has too few customers.
     """
-    from sklearn.linear_model import PoissonRegressor
-
     buyers = [customer for customer in today if customer.orders]
+    known = [(customer, days) for customer, (days, _) in past if customer.orders]
+    if not buyers or not any(days for _, days in known):
+        raise ValueError("nobody who had ordered a year ago has ordered since: too few customers")
     count = np.array([customer.purchase_days for customer in buyers])
     mean = np.array([customer.day_value for customer in buyers])
-    before = np.array([counts(customer) for customer, _ in past if customer.orders]).T
-    came = sum(days for customer, (days, _) in past if customer.orders)
+    before = np.array([counts(customer) for customer, _ in known]).T
     forecast = fit_bgnbd(*before).expected(*before, YEAR / DAYS_A_WEEK).sum()
-    waiting = [(math.log1p(c.registered_ago), euros) for c, (_, euros) in past if not c.orders]
-    if not waiting or not any(euros for _, euros in waiting):
-        raise ValueError("nobody who had never ordered a year ago has ordered since: too few")
-    days, euros = (np.array(column) for column in zip(*waiting, strict=True))
-    newcomers = PoissonRegressor(alpha=0, max_iter=1_000).fit(days[:, None], euros)
     return LifetimeModel(
         purchases=fit_bgnbd(*np.array([counts(customer) for customer in buyers]).T),
         values=fit_gamma_gamma(count[mean > 0], mean[mean > 0]),
-        correction=float(came / forecast),
-        newcomers=(float(newcomers.intercept_), float(newcomers.coef_[0])),
+        correction=float(sum(days for _, days in known) / forecast),
+        newcomers=_fit_newcomers([(c.registered_ago, e) for c, (_, e) in past if not c.orders]),
     )
+
+
+def _fit_newcomers(waiting: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Intercept and slope, from days since registration and the euros of the year after."""
+    from sklearn.linear_model import PoissonRegressor
+
+    if not any(euros for _, euros in waiting):
+        raise ValueError("nobody who had never ordered a year ago has ordered since: too few")
+    days, euros = (np.array(column, float) for column in zip(*waiting, strict=True))
+    found = PoissonRegressor(alpha=0, max_iter=1_000).fit(np.log1p(days)[:, None], euros)
+    return float(found.intercept_), float(found.coef_[0])

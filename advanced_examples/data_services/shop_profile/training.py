@@ -36,7 +36,7 @@ BASKETS = """
     FROM orders
     JOIN order_items USING (order_id)
     WHERE ordered_at < (%s + 1)::timestamp AT TIME ZONE 'UTC'
-    GROUP BY order_id
+    GROUP BY order_id, ordered_at
     ORDER BY order_id
 """
 PRODUCTS = """
