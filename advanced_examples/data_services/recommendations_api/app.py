@@ -12,6 +12,7 @@ travels with each request, so nothing is global and two apps do not disturb each
 import gc
 import json
 import math
+import reprlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
@@ -209,7 +210,8 @@ def add_error_answers(app: FastAPI) -> None:
 
 async def invalid_request(_: Request, error: RequestValidationError) -> Response:
     """422: what was sent, and what is wrong with it."""
-    found = [f"{e['loc'][-1]} {e['input']!r}: {e['msg']}" for e in error.errors()]
+    # reprlib shortens what was sent, however long it is.
+    found = [f"{e['loc'][-1]} {reprlib.repr(e['input'])}: {e['msg']}" for e in error.errors()]
     return problem(422, "invalid request", "; ".join(found))
 
 

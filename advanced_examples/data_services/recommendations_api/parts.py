@@ -23,6 +23,9 @@ from recommendations_api.settings import Settings
 
 NEEDED = ("postgres", "mongo")  # without these there is no right answer
 PATIENCE = 1.0  # seconds for a neighbour to say that it is there
+# A Redis that is dead refuses at once; this is for one that hangs. Longer than the loop needs for a
+# rush of 500 requests: with 50 ms a busy loop looked like a dead Redis, and loaded twice.
+REDIS_PATIENCE = 0.5  # seconds
 POOL = 8  # connections to PostgreSQL
 MILLISECONDS = {"serverSelectionTimeoutMS": 1000, "connectTimeoutMS": 1000, "timeoutMS": 2000}
 
@@ -82,7 +85,9 @@ async def parts(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     engine = Engine.load(settings.model / "engine.json")
     catalogue = Catalogue.load(settings.model / "catalogue.json")
     async with AsyncExitStack() as ends:
-        redis = BatchingRedis.from_pool(cache.connect(settings.redis).connection_pool)
+        redis = BatchingRedis.from_pool(
+            cache.connect(settings.redis, REDIS_PATIENCE).connection_pool
+        )
         ends.push_async_callback(redis.aclose)
         # pre_ping asks a pooled connection whether it lives: after a restart of PostgreSQL the
         # first request finds a new connection instead of an error.
@@ -96,7 +101,7 @@ async def parts(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
         broker = Broker(settings.rabbitmq, settings.topology)
         events = await ends.enter_async_context(Events(broker, database, metrics))
         recommender = Recommender(
-            cache=cache.Cache(redis, settings.cache_prefix),
+            cache=cache.Cache(redis, settings.cache_prefix, patience=REDIS_PATIENCE),
             cache_seconds=settings.cache_seconds,
             sessions=async_sessionmaker(database, expire_on_commit=False),
             customers=mongo.get_default_database("learning_db")[settings.collection],
