@@ -281,6 +281,24 @@ def test_with_wait_another_process_loads_for_us_unless_it_fails(
     assert calls.total() == loads
 
 
+def test_what_another_process_stored_while_we_took_the_lease_is_not_loaded_again(url: str) -> None:
+    prefix, truth = a_prefix(), Truth(key="value")
+
+    async def scenario(first: Cache) -> tuple[Any, Tier, list]:
+        class HeldUp(Cache):
+            async def _take_lease(self, key: str) -> tuple[str, bool]:
+                await first.get_or_load(key, 60, truth.loader(key))
+                return await super()._take_lease(key)
+
+        second = HeldUp(first._redis, prefix, patience=PATIENCE)
+        answer = await second.get_or_load("key", 60, truth.loader("key"))
+        return *answer, await first._redis.keys(f"{prefix}*")
+
+    value, tier, keys = with_cache(url, scenario, prefix=prefix)
+    assert (value, tier, truth.loads) == ("value", Tier.REDIS, 1)
+    assert len(keys) == 1, "the lease was given back"
+
+
 def test_who_waits_for_a_dead_process_loads_in_the_end(url: str) -> None:
     async def scenario(cache: Cache) -> tuple[Any, Tier]:
         assert (await cache._take_lease("key"))[1]  # and nobody will ever store

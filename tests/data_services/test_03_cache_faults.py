@@ -14,7 +14,7 @@ from shop_profile.cache import Cache, Tier, connect
 
 from course.stack.own import OwnRedis
 from course.workspace import own_redis
-from tests.data_services.cache_bench import Truth, a_prefix, with_cache
+from tests.data_services.cache_bench import PATIENCE, Truth, a_prefix, with_cache
 
 pytestmark = pytest.mark.faults
 
@@ -58,16 +58,17 @@ def test_without_redis_the_answer_is_right_and_says_so(
 
     async def scenario(cache: Cache) -> list:
         await get(cache, truth)
+        cache._patience = SHORT
         fault(server)
         start = time.monotonic()
         answers = [await get(cache, truth)]
         took = time.monotonic() - start
         assert took < 1.0, f"{took} s is no {SHORT} s"
         bring_back(server)
-        cache._patience = 5.0
+        cache._patience = PATIENCE
         return [*answers, await get(cache, truth)]
 
-    answers = with_cache(server.url, scenario, patience=SHORT)
+    answers = with_cache(server.url, scenario)
     assert answers == [("value", Tier.LOADER_ALONE), ("value", Tier.REDIS)]
 
 
@@ -75,18 +76,19 @@ def test_without_redis_the_answer_is_right_and_says_so(
 def test_redis_may_die_between_the_miss_and_the_store(
     server: OwnRedis, fault: Callable[[OwnRedis], None]
 ) -> None:
-    async def load() -> str:
+    async def load(cache: Cache) -> str:
+        cache._patience = SHORT
         fault(server)
         return "value"
 
     async def scenario(cache: Cache) -> list:
-        answers = [await cache.get_or_load("key", 60, load)]
+        answers = [await cache.get_or_load("key", 60, lambda: load(cache))]
         bring_back(server)
-        cache._patience = 5.0
+        cache._patience = PATIENCE
         truth = Truth(key="value")
         return [*answers, await get(cache, truth), await get(cache, truth)]
 
-    first, *later = with_cache(server.url, scenario, patience=0.3)
+    first, *later = with_cache(server.url, scenario)
     assert first == ("value", Tier.LOADER_ALONE)
     assert later[-1] == ("value", Tier.REDIS)
 
@@ -99,14 +101,15 @@ def test_a_redis_that_comes_back_with_its_data_does_not_bring_old_answers_back(
 
     async def scenario(cache: Cache) -> list:
         await get(cache, truth)
+        cache._patience = SHORT
         fault(server)
         truth.values["key"] = "new"
         told = await cache.invalidate("key")
         bring_back(server)
-        cache._patience = 5.0
+        cache._patience = PATIENCE
         return [told, await get(cache, truth), await get(cache, truth)]
 
-    told, *answers = with_cache(server.url, scenario, patience=SHORT)
+    told, *answers = with_cache(server.url, scenario)
     assert told is False
     assert answers == [("new", Tier.LOADER), ("new", Tier.REDIS)]
 
@@ -209,7 +212,7 @@ def test_killed_at_random_points_no_answer_is_wrong(server: OwnRedis, rng: rando
                     tasks.create_task(storm.reader())
                 tasks.create_task(storm.writer())
                 tasks.create_task(storm.breaker(server))
-            storm.cache._patience = 5.0
+            storm.cache._patience = PATIENCE
             for key in range(KEYS):
                 storm.settled[key] = storm.newest[key]  # nothing changes any more: exactly this
                 await storm.read(key)

@@ -107,8 +107,9 @@ def draw(reports: list[TierReport]) -> "Figure":
     left.invert_yaxis()
     right.scatter(waits, names, s=260, color=[LOUD, QUIET, QUIET], zorder=2)
     for name, wait in zip(names, waits, strict=True):
-        right.annotate(f"{wait:,.0f} µs" if wait >= 10 else f"{wait:.1f} µs", (wait, name), (14, 0), textcoords="offset points",
-                       va="center", fontsize=TEXT)  # fmt: skip
+        label = f"{wait:,.0f} µs" if wait >= 10 else f"{wait:.1f} µs"
+        place = {"xytext": (14, 0), "textcoords": "offset points", "va": "center"}
+        right.annotate(label, (wait, name), fontsize=TEXT, **place)
     right.set_xscale("log")
     right.xaxis.set_major_formatter("{x:,.0f}")
     right.set_xlim(1, max(waits) * 30)

@@ -26,7 +26,6 @@ PROFILE = """
     WHERE customer_id = $1
 """
 PATIENCE = 5.0  # seconds; a web service would set 0.05, here a busy machine must change no result
-CONNECTIONS = 500
 TTL, TTL_OF_NOTHING = 3600, 30  # seconds
 CUSTOMERS = 2_000
 
@@ -71,9 +70,9 @@ class Source:
 async def stores(redis_url: str = "") -> AsyncIterator[tuple[Redis, Source]]:
     """Redis, answering with text, and the database with the lesson's own tables first."""
     path = {"search_path": f"{NAME},public"}
-    url, options = redis_url or connect.url("redis"), {"max_connections": CONNECTIONS}
+    url = redis_url or connect.url("redis")
     async with (
-        connect_cache(url, PATIENCE, decode_responses=True, **options) as redis,
+        connect_cache(url, PATIENCE, decode_responses=True) as redis,
         asyncpg.create_pool(
             connect.url("postgres"), min_size=1, max_size=5, server_settings=path
         ) as pool,

@@ -32,7 +32,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -40,11 +40,16 @@ from redis.exceptions import RedisError, ResponseError
 
 AWAY = (RedisError, OSError)  # the builtin TimeoutError is an OSError
 PATIENCE = 0.05  # seconds; a healthy Redis answers in 1
+CONNECTIONS = 50
 LEASE = 60.0  # seconds; a load that takes longer is answered, but not stored
 JITTER = 0.1
 
 LOOK_AGAIN = 0.02  # seconds between two looks for what another process loads
 
+TAKE = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+return redis.call('GET', KEYS[1])
+"""
 STORE = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[2])
@@ -67,22 +72,23 @@ class Tier(StrEnum):
     LOADER_ALONE = "loader, redis unreachable"
 
 
-def connect(url: str, patience: float = PATIENCE, **options: Any) -> Redis:
+def connect(
+    url: str, patience: float = PATIENCE, connections: int = CONNECTIONS, **options: Any
+) -> Redis:
     """A client fit for a cache: it gives up soon, since the database can answer as well.
 
     Left alone, redis-py 8 waits 5 s for an answer, and `Redis(host=…)` tries ten times more: a
     request would hang for a minute. Here only a broken connection is tried again, once and at once:
-    the server may have been restarted.
+    the server may have been restarted. Who finds all `connections` busy waits `patience` for one.
     """
-    return Redis.from_url(
-        url,
-        **{
-            "socket_timeout": patience,
-            "socket_connect_timeout": patience,
-            "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            **options,
-        },
-    )
+    settings = {
+        "max_connections": connections,
+        "timeout": patience,
+        "socket_timeout": patience,
+        "socket_connect_timeout": patience,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    }
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, **settings, **options))
 
 
 class Cache:
@@ -112,6 +118,7 @@ class Cache:
         self._jitter, self._patience = jitter, patience
         self._lease, self._wait = lease, wait
         self._chance = chance
+        self._take_script = redis.register_script(TAKE)
         self._store_script = redis.register_script(STORE)
         self._give_back_script = redis.register_script(GIVE_BACK)
         self._flights: dict[str, asyncio.Task[tuple[str, Tier]]] = {}
@@ -181,6 +188,9 @@ class Cache:
                 if text is not None:
                     return text, None
                 token, is_ours = await self._take_lease(key)
+                if is_ours and (text := await self._find(key)) is not None:
+                    await self._give_back(key, token)  # another process stored it in between
+                    return text, None
             if is_ours or clock() >= until:
                 return None, token
             await asyncio.sleep(LOOK_AGAIN)
@@ -197,22 +207,19 @@ class Cache:
             pass
         return None
 
-    async def _take_lease(self, key: str) -> tuple[str | None, bool]:
+    async def _take_lease(self, key: str) -> tuple[str, bool]:
         """The token of the key's lease, and whether it was free.
 
         Who misses the key while another loads it gets the same token: until somebody invalidates
         the key, what either loads is right.
         """
-        ours, name = uuid.uuid4().hex, self._names(key)[1]
-        async with self._redis.pipeline(transaction=True) as both:
-            both.set(name, ours, nx=True, px=round(self._lease * 1000))
-            both.get(name)
-            _, token = await both.execute()
+        ours, milliseconds = uuid.uuid4().hex, round(self._lease * 1000)
+        token = await self._take_script(keys=[self._names(key)[1]], args=[ours, milliseconds])
         token = token.decode() if isinstance(token, bytes) else token
         return token, token == ours
 
     async def _give_back(self, key: str, token: str) -> None:
-        """After a failed load: let others try at once."""
+        """Without anything to store: let others take the lease at once."""
         with suppress(*AWAY):
             async with asyncio.timeout(self._patience):
                 await self._give_back_script(keys=[self._names(key)[1]], args=[token])
