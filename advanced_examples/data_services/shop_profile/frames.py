@@ -69,8 +69,10 @@ def read_shop() -> Shop:
 def purchases_by_customer() -> dict[int, list[Purchase]]:
     """What each customer bought, as the engine takes it; [] for who bought nothing."""
     purchases: defaultdict[int, list[Purchase]] = defaultdict(list)
-    for customer_id, *purchase in ask(PURCHASES).itertuples(index=False):
-        purchases[customer_id].append(Purchase(*purchase))
+    with closing(connect.postgres()) as connection, connection.cursor() as cursor:
+        cursor.execute(PURCHASES)
+        for customer_id, *purchase in cursor:
+            purchases[customer_id].append(Purchase(*purchase))
     return purchases
 
 
