@@ -84,7 +84,7 @@ def memory(lesson: Lesson) -> None:
     info = fibonacci.cache_info()
     lesson.table(rows, ["n", "plain ms", "cached ms", "times faster"], measured=True)
     lesson.check("each 5 more in n gain at least 3x more", rows[2][-1] > 3 * rows[1][-1])
-    lesson.check("cache_info() tells it", (info.hits, info.misses) == (23, 26), str(info))
+    lesson.check("cache_info() says", (info.hits, info.misses) == (23, 26), str(info))
     calls = {n: 2 * fibonacci(n + 1) - 1 for n in range(40)}
     first = next(n for n in calls if calls[n] / (n + 1) >= CLAIMED)
     evidence = f"{calls[first]:,} calls against {first + 1}"
