@@ -1,0 +1,293 @@
+"""Loading: a batch goes into PostgreSQL as a whole, once, with its account."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from async_etl.records import KINDS, Kind, Record
+from async_etl.rules import Rejected
+from async_etl.tables import LOCK, TABLES
+
+T = TypeVar("T")
+# The database is away, or it asks to do the whole transaction again.
+AWAY = (
+    OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError,
+    asyncpg.TooManyConnectionsError, asyncpg.exceptions.InternalClientError,
+)  # fmt: skip
+# Said by the server, or by the driver before it sends.
+REFUSED = (
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, TypeError,
+    OverflowError,
+)  # fmt: skip
+
+
+class StoreUnavailable(Exception):  # noqa: N818
+    """PostgreSQL was away for longer than we wait; the text says what was kept and what to do."""
+
+
+@dataclass(slots=True)
+class Letter:
+    """What was refused: the raw bytes, and why."""
+
+    kind: str
+    format: str
+    payload: bytes
+    field: str
+    reason: str
+    as_of: datetime | None
+
+    @property
+    def digest(self) -> str:
+        """The letter's identity: the same payload of the same time is the same letter."""
+        about = f"{self.kind}|{self.format}|{self.as_of and self.as_of.timestamp()}|"
+        return hashlib.sha256(about.encode() + self.payload).hexdigest()
+
+    def row(self, run_id: UUID) -> tuple:
+        """The columns of dead_letters."""
+        return (self.digest, self.kind, self.format, self.payload, self.field, self.reason,
+                self.as_of, run_id)  # fmt: skip
+
+
+@dataclass
+class Batch:
+    """Records and letters that are committed together; `extracted` raw records made them."""
+
+    number: int
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    letters: list[Letter] = field(default_factory=list)
+    extracted: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch."""
+
+    loaded: int
+    dead_lettered: int
+    deduplicated: int
+
+
+def newest(kind: Kind, records: Sequence[Record]) -> Iterable[Record]:
+    """One record a key: the newest as_of, of equals the first. One statement can't take two."""
+    unique = dict(zip(map(kind.key, records), records, strict=True))
+    if len(unique) == len(records):
+        return records
+    unique.clear()
+    for record in records:
+        best = unique.setdefault(kind.key(record), record)
+        if record.as_of > best.as_of:
+            unique[kind.key(record)] = record
+    return unique.values()
+
+
+def upsert_statement(kind: Kind) -> str:
+    """Take over what was staged; an older observation never overwrites a newer one.
+
+    In the order of the keys, so that two runs at once can't wait for each other.
+    """
+    key = ", ".join(kind.key_columns)
+    changes = ", ".join(
+        f"{column} = excluded.{column}" for column in kind.columns if column not in kind.key_columns
+    )
+    return f"""
+        INSERT INTO {kind.table} ({", ".join(kind.columns)})
+        SELECT {", ".join(kind.columns)} FROM staged_{kind.table} ORDER BY {key}
+        ON CONFLICT ({key}) DO UPDATE SET {changes}
+        WHERE excluded.as_of > {kind.table}.as_of
+    """
+
+
+KEEP_LETTERS = """
+    INSERT INTO dead_letters (letter, kind, format, payload, field, reason, as_of, run_id)
+    SELECT DISTINCT ON (letter) * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[],
+        $8::uuid[]) AS given (letter, kind, format, payload, field, reason, as_of, run_id)
+    ORDER BY letter
+    ON CONFLICT (letter) DO UPDATE SET resolved_by = NULL, reason = excluded.reason
+    WHERE dead_letters.resolved_by IS NOT NULL
+"""
+
+
+class Store:
+    """The tables of one schema, through a pool of connections."""
+
+    def __init__(self, url: str, schema: str, patience: float) -> None:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
+            raise ValueError(f"schema {schema!r}: use small letters, digits and _")
+        self.url, self.schema, self.patience = url, schema, patience
+        self.pool: asyncpg.Pool
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Store"]:
+        """Connect, and make the tables where they are missing; StoreUnavailable."""
+        path = {"search_path": self.schema}
+
+        async def connect() -> asyncpg.Pool:
+            return await asyncpg.create_pool(
+                self.url, min_size=1, max_size=2, server_settings=path, timeout=10
+            )
+
+        self.pool = await self.patiently(connect)
+        try:
+            await self.patiently(self._make_tables)
+            yield self
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(5):
+                await self.pool.close()
+        except AWAY:
+            pass
+        finally:
+            self.pool.terminate()
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """`work()`, again and again while the database is away; StoreUnavailable in the end."""
+
+        async def attempt() -> T:
+            return await work()
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(AWAY),
+            wait=wait_random_exponential(0.1, max=2),
+            stop=stop_after_delay(self.patience),
+            reraise=True,
+        )
+        try:
+            return await retrying(attempt)
+        except AWAY as error:
+            raise StoreUnavailable(
+                f"PostgreSQL is away ({str(error).strip() or type(error).__name__}). Waited "
+                f"{self.patience:g} s. Whole batches are kept, parts of one are not; run the same "
+                "again when it is back, nothing will be there twice."
+            ) from None
+
+    async def _make_tables(self) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            await connection.execute("SET LOCAL client_min_messages = warning")
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+            await connection.execute(TABLES)
+
+    @asynccontextmanager
+    async def noting(self, run_id: UUID, what: str, errors: list[str]) -> AsyncIterator[None]:
+        """Note in `runs` that the block began, and how it ended. Who is killed stays 'running'."""
+        begin = "INSERT INTO runs (run_id, what, status) VALUES ($1, $2, 'running')"
+        end = "UPDATE runs SET status = $2, message = $3, finished_at = now() WHERE run_id = $1"
+
+        async def note(query: str, *values: object) -> None:
+            await self.patiently(lambda: self.pool.execute(query, run_id, *values))
+
+        await note(f"{begin} ON CONFLICT DO NOTHING", what)
+        try:
+            yield
+        except StoreUnavailable:
+            raise
+        except BaseException as error:
+            await note(end, "failed", str(error) or type(error).__name__)
+            raise
+        await note(end, "incomplete" if errors else "complete", "; ".join(errors))
+
+    async def load(self, run_id: UUID, batch: Batch) -> Outcome:
+        """Commit the batch, once, however often the connection is lost meanwhile."""
+
+        async def transaction() -> Outcome:
+            async with self.pool.acquire() as connection, connection.transaction():
+                return await self.load_in(connection, run_id, batch)
+
+        return await self.patiently(transaction)
+
+    async def load_in(
+        self, connection: asyncpg.Connection, run_id: UUID, batch: Batch, still_dead: int = 0
+    ) -> Outcome:
+        """Load within the caller's transaction: records, letters and account, or nothing.
+
+        `still_dead` of the extracted are dead letters already and stay so.
+        """
+        known = await connection.fetchrow(
+            "SELECT loaded, dead_lettered, deduplicated FROM batches "
+            "WHERE run_id = $1 AND number = $2", run_id, batch.number,
+        )  # fmt: skip
+        if known:  # it was committed, and only the answer was lost
+            return Outcome(*known)
+        letters = list(batch.letters)
+        loaded = 0
+        for kind in KINDS.values():
+            records = list(newest(kind, batch.records.get(kind.name, ())))
+            loaded += await self._upsert(connection, kind, records, letters)
+        kept = still_dead + await self._keep(connection, run_id, letters)
+        outcome = Outcome(loaded, kept, batch.extracted - loaded - kept)
+        await connection.execute(
+            "INSERT INTO batches VALUES ($1, $2, $3, $4, $5, $6)", run_id, batch.number,
+            batch.extracted, outcome.loaded, outcome.dead_lettered, outcome.deduplicated,
+        )  # fmt: skip
+        return outcome
+
+    async def _upsert(
+        self, connection: asyncpg.Connection, kind: Kind, records: list[Any], letters: list[Letter]
+    ) -> int:
+        """How many rows were added or changed. What the database itself refuses becomes a letter.
+
+        A batch with one poisoned record is halved until the record stands alone.
+        """
+        if not records:
+            return 0
+        staged = f"staged_{kind.table}"
+        try:
+            async with connection.transaction():
+                await connection.execute(
+                    f"CREATE TEMP TABLE IF NOT EXISTS {staged} (LIKE {kind.table}) "
+                    f"ON COMMIT DELETE ROWS; TRUNCATE {staged}"
+                )
+                await connection.copy_records_to_table(
+                    staged, records=map(kind.row, records), columns=kind.columns
+                )
+                done = await connection.execute(upsert_statement(kind))
+                return int(done.split()[-1])
+        except REFUSED as error:
+            if len(records) == 1:
+                letters.append(letter_of(kind, records[0], str(error)))
+                return 0
+        half = len(records) // 2
+        first = await self._upsert(connection, kind, records[:half], letters)
+        return first + await self._upsert(connection, kind, records[half:], letters)
+
+    async def _keep(
+        self, connection: asyncpg.Connection, run_id: UUID, letters: list[Letter]
+    ) -> int:
+        """How many letters are new in the dead-letter table."""
+        if not letters:
+            return 0
+        columns = zip(*(letter.row(run_id) for letter in letters), strict=True)
+        done = await connection.execute(KEEP_LETTERS, *map(list, columns))
+        return int(done.split()[-1])
+
+
+def letter_of(kind: Kind, record: Record, reason: str) -> Letter:
+    """The letter of a record that passed our rules and that the database refuses."""
+    values = dict(zip(kind.given, kind.row(record), strict=False))
+    payload = json.dumps(values, default=_as_json).encode()
+    refusal = Rejected("row", payload.decode(), "what the database accepts")
+    return Letter(kind.name, "json", payload, refusal.field, f"{refusal}: {reason}", record.as_of)
+
+
+def _as_json(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else float(str(value))
