@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
+from course import connect
 from course.settings import ROOT
 
 
@@ -37,6 +40,23 @@ def run_python(
         encoding="utf-8",
         timeout=timeout,
     )
+
+
+def wait_until_it_runs(query: str) -> None:
+    """Wait until the course's database works on `query`.
+
+    Ctrl-C before it, or between two statements, is another story than Ctrl-C while it works.
+    """
+    running = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
+    deadline = time.monotonic() + 30
+    with closing(connect.postgres()) as watching, watching.cursor() as cursor:
+        watching.autocommit = True
+        while time.monotonic() < deadline:
+            cursor.execute(running, [f"{query}%"])
+            if cursor.rowcount:
+                return
+            time.sleep(0.05)
+    raise AssertionError(f"the server never ran {query}")
 
 
 def copy_of_the_course(target: Path) -> Path:

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.shop.conftest import new_database
 from tests.support import copy_of_the_course, environment_python
 
 
@@ -34,11 +37,14 @@ def run_lesson(python: Path, lesson: Path, **environment: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.timeout(600)  # pip downloads and unpacks everything, beside other tests
 def test_pip_install_requirements_and_run_a_lesson(tmp_path: Path, service) -> None:
     root = copy_of_the_course(tmp_path)
     python = fresh_environment(root, "-r", "requirements.txt")
     lesson = root / "python_db" / "05_db_connection.py"
-    assert "All claims hold" in run_lesson(python, lesson, DATABASE_URL=service("postgres"))
+    # In a database of its own it needn't take turns with the lesson's other tests.
+    with new_database(service("postgres")) as url:
+        assert "All claims hold" in run_lesson(python, lesson, DATABASE_URL=url)
 
 
 def test_the_kit_alone_is_enough_for_the_standard_library(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from course.stack.install import no_service_starts
+from course.stack.install import APT_GET, alone_on_this_machine, no_service_starts
 
 DEBIAN_PACKAGE = {"chromium": "chromium", "promtool": "prometheus"}
 
@@ -27,8 +27,14 @@ def find_tool(name: str) -> str | None:
     """The path of the program `name`, installed first if need be and allowed; None without it."""
     package = DEBIAN_PACKAGE.get(name)
     if shutil.which(name) is None and package and may_install():
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        with no_service_starts():
-            for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-                subprocess.run(["apt-get", "-qq", *command], env=environment, check=False)
+        with alone_on_this_machine(), no_service_starts():
+            if shutil.which(name) is None:  # meanwhile another may have installed it
+                install(package)
     return shutil.which(name)
+
+
+def install(package: str) -> None:
+    """Install a Debian package, as root."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run([*APT_GET, *command], env=environment, check=False)

@@ -91,7 +91,7 @@ def _unavailable(problem: str) -> ServiceUnavailable:
 
 def _install_with_apt() -> None:
     """Run apt-get as root; the lists of packages are renewed only if it does not work without."""
-    with _alone_on_this_machine(), tempfile.TemporaryDirectory() as folder:
+    with alone_on_this_machine(), tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "apt.txt")
         with no_service_starts(), _no_service_at_boot():
             if _apt(APT, log):
@@ -135,8 +135,8 @@ def _started_at_boot() -> set[str]:
 
 
 @contextmanager
-def _alone_on_this_machine() -> Iterator[None]:
-    """Two stacks may want to install at once."""
+def alone_on_this_machine() -> Iterator[None]:
+    """Two processes may want to install at once: the second waits here for the first."""
     from fasteners import InterProcessLock  # type: ignore[import-untyped]
 
     with InterProcessLock(LOCK):

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from course import sqlfile, stack
 from course.errors import CourseError
 from course.settings import ROOT
-from tests.support import run_python
+from tests.support import run_python, wait_until_it_runs
 
 FRAGMENTS = (
     "'a;b'", "'it''s; fine'", r"'\'", r"E'it\'s; fine'", r"e'\\'", "''", "$$a;'b$$", "$$$$",
@@ -197,18 +196,6 @@ def test_a_server_that_is_not_there_is_one_plain_sentence(run_sql: Callable) -> 
     assert "127.0.0.1:9" in result.stderr and "Traceback" not in result.stderr
 
 
-def wait_until_it_runs(query: str) -> None:
-    """Ctrl-C between two statements is another story than Ctrl-C while the server works."""
-    running = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
-    with closing(sqlfile.open_connection()) as watching, watching.cursor() as cursor:
-        for _ in range(200):
-            cursor.execute(running, ["SELECT " + query + "%"])
-            if cursor.rowcount:
-                return
-            time.sleep(0.05)
-    pytest.fail(f"the server never ran {query}")
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
 def test_ctrl_c_stops_a_query_that_runs(tmp_path: Path, service: Callable[[str], str]) -> None:
     service("postgres")
@@ -221,7 +208,7 @@ def test_ctrl_c_stops_a_query_that_runs(tmp_path: Path, service: Callable[[str],
         assert process.stdout
         while "pg_sleep" not in (line := process.stdout.readline()) and line:
             pass
-        wait_until_it_runs("pg_sleep(60)")
+        wait_until_it_runs("SELECT pg_sleep(60)")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wait_until_it_runs
+
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 
 LESSON = '''"""On a terminal."""
@@ -122,8 +124,8 @@ def test_ctrl_c_in_psql_cancels_the_query_and_not_psql(service: Callable[[str], 
     service("postgres")
     terminal = Terminal("-m", "course", "psql", "-P", "pager=off")
     terminal.read_until("=# ")
-    terminal.type("SELECT pg_sleep(60);\n")
-    time.sleep(1)
+    terminal.type("SELECT pg_sleep(61);\n")
+    wait_until_it_runs("SELECT pg_sleep(61)")
     terminal.type("\x03")
     terminal.read_until("canceling statement due to user request")
     terminal.type("SELECT 40 + 2;\n")
