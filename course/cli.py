@@ -137,23 +137,44 @@ def run(console: Console, arguments: list[str]) -> int:
 
 def test(console: Console, arguments: list[str]) -> int:
     """Run the test suite."""
-    parser = parser_for("test", "Run the test suite. Other arguments go to pytest.")
+    from course import suite
+
+    parser = parser_for(
+        "test",
+        "Run the whole test suite: first what may run side by side, then the rest alone. "
+        "Other arguments, such as a path or -k, go to pytest, which then runs once and in turn.",
+    )
     parser.add_argument("--full", action="store_true", help="the full counts of the fault tests")
     parser.add_argument("--strict", action="store_true", help="a skipped test is a failure")
+    parser.add_argument("--seed", metavar="N", help="replay the fault that a failure printed")
+    parser.add_argument("--renew-transcripts", action="store_true", help="write them anew")
+    parser.add_argument("--durations", metavar="N", help="show the N slowest tests")
     parser.add_argument("--without", action="append", default=[], metavar="FOLDER",
                         help="leave a folder of tests out")  # fmt: skip
     parser.add_argument("--junitxml", metavar="FILE", help="write the results for a CI server")
     options, others = parser.parse_known_args(arguments)
-    command = [sys.executable, "-m", "pytest", *others]
-    command += [f"--ignore=tests/{folder}" for folder in options.without]
-    command += ["--full"] if options.full else []
-    command += ["--skips-fail"] if options.strict else []
-    command += [f"--junitxml={Path(options.junitxml).resolve()}"] if options.junitxml else []
     for folder in options.without:
         if not (settings.ROOT / "tests" / folder).is_dir():
             raise UsageError(f"There is no folder tests/{folder} to leave out.")
         console.say(f"Left out: tests/{folder}")
-    return subprocess.call(command, cwd=settings.ROOT)
+    words = for_pytest(options)
+    results = Path(options.junitxml).resolve() if options.junitxml else None
+    if others:
+        words += [f"--junitxml={results}"] if results else []
+        return suite.run_pytest([*others, *words])
+    up(console, [])
+    return suite.in_two_passes(console, words, results)
+
+
+def for_pytest(options: argparse.Namespace) -> list[str]:
+    """The options of `learn.py test` as tests/conftest.py knows them."""
+    words = [f"--ignore=tests/{folder}" for folder in options.without]
+    words += ["--full"] if options.full else []
+    words += ["--skips-fail"] if options.strict else []
+    words += [f"--seed={options.seed}"] if options.seed else []
+    words += ["--renew-transcripts"] if options.renew_transcripts else []
+    words += [f"--durations={options.durations}"] if options.durations else []
+    return words
 
 
 def reset(console: Console, arguments: list[str]) -> int:

@@ -3,7 +3,9 @@
 import random
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import hypothesis
 import pytest
 
 from course import connect, settings, stack
@@ -22,8 +24,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Started in the background, a program may inherit that it ignores Ctrl-C: tests send it."""
+    """Make tests independent of how they were started, and of how busy the machine is."""
+    # Started in the background, a program may inherit that it ignores Ctrl-C: tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says more about the other workers than about the code.
+    hypothesis.settings.register_profile(
+        "course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("course")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,6 +40,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = metafunc.config.getoption("seed")
         count = SEEDS_OF_FULL if metafunc.config.getoption("full") else SEEDS
         metafunc.parametrize("seed", [chosen] if chosen is not None else range(count))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With workers, keep together what belongs together."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.side_by_side import ByGroup
+
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker, begin with the long groups."""
+    if hasattr(config, "workerinput"):
+        from tests.side_by_side import place
+
+        items.sort(key=lambda item: place(item.nodeid))
 
 
 @pytest.hookimpl(hookwrapper=True)

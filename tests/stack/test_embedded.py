@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg2
+import pytest
 import redis
 
 from course.settings import SERVICES
@@ -23,6 +24,7 @@ def test_two_processes_at_once_start_each_server_once(
     print(f"cold start of all four, by two processes at once: {slowest:.1f} s")
 
 
+@pytest.mark.alone
 def test_a_warm_stack_answers_the_same_in_milliseconds(shared_stack: PrivateStack) -> None:
     answers = [json.loads(shared_stack.run(FIND, *SERVICES)) for _ in range(5)]
     assert all(answer["found"] == answers[0]["found"] for answer in answers)

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from pymongo import (
     AsyncMongoClient,
     MongoClient,
@@ -49,6 +50,7 @@ def test_a_unique_index_does_not_slow_inserts_down_to_scans(things: Documents) -
     assert seconds(lambda: things.insert_many(documents)) < 20
 
 
+@pytest.mark.alone
 def test_pings_are_answered_during_a_long_aggregation(url: str, things: Documents) -> None:
     things.insert_many([{"_id": n, "city": n % 7} for n in range(20_000)])
     join = {"from": "things", "localField": "city", "foreignField": "city", "as": "same"}
