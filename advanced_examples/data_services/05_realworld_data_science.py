@@ -233,9 +233,8 @@ def recovered(lesson: Lesson) -> None:
     truth, found = (asdict(bought) | asdict(spent) for bought, spent in both)
     rows = [(name, truth[name], f"{found[name]:.1f}") for name in truth]
     lesson.table(rows, ["", "truth", "found"])
-    lesson.check(
-        "each is found within 25 %", all(abs(found[n] / truth[n] - 1) < 0.25 for n in truth)
-    )
+    near = [abs(found[name] / truth[name] - 1) < 0.25 for name in truth]
+    lesson.check("each is found within 25 %", all(near))
 
 
 def value_next_year(orders: pd.DataFrame, ago: int) -> tuple[pd.Series, pd.Series]:
