@@ -79,9 +79,9 @@ def phones_gone(batch: pd.DataFrame) -> pd.DataFrame:
     return batch.assign(phone=batch["phone"].where(np.arange(len(batch)) % 2 == 0))
 
 
-def dearer(batch: pd.DataFrame) -> pd.DataFrame:
-    """Amounts arrive in another currency: half as much again."""
-    return batch.assign(total=batch["total"] * 1.5)
+def dearer(batch: pd.DataFrame, factor: float = 2.0) -> pd.DataFrame:
+    """Amounts arrive in another currency: twice as much."""
+    return batch.assign(total=batch["total"] * factor)
 
 
 def new_channel(batch: pd.DataFrame) -> pd.DataFrame:

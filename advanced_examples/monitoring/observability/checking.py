@@ -60,7 +60,7 @@ def publish(report: Report, metrics: QualityMetrics) -> None:
         # A time, not an age: an age stands still when the checker dies, and nobody notices.
         metrics.newest.labels(DATASET).set(now - report.age)
     gauges = {
-        metrics.nulls: "nulls", metrics.nulls_expected: "nulls_expected", metrics.psi: "psi",
+        metrics.nulls: "nulls", metrics.nulls_limit: "nulls_limit", metrics.psi: "psi",
         metrics.psi_noise: "noise", metrics.ks: "ks",
     }  # fmt: skip
     for gauge, field in gauges.items():

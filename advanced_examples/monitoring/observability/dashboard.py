@@ -74,7 +74,7 @@ ROWS: dict[str, list[Panel]] = {
                               "shop_data_psi_noise": "{{column}}: chance"}, limits=DRIFT),
         Panel("Drift (KS)", {"shop_data_ks": "{{column}}"}, limits={0.1: "orange"}),
         Panel("Nulls", {"shop_data_null_ratio": "{{column}}",
-                        "shop_data_null_ratio_expected": "{{column}}: expected"}, "percentunit"),
+                        "shop_data_null_ratio_limit": "{{column}}: limit"}, "percentunit"),
         Panel("Rows", {"shop_data_rows": "{{dataset}}", "shop_data_rows_expected": "expected"}),
         Panel("Age of the newest row",
               {"time() - shop_data_newest_timestamp_seconds": "{{dataset}}"}, "s", "stat",

@@ -89,7 +89,7 @@ class QualityMetrics:
         self.rows = self._gauge("rows", "Rows of the batch")
         self.rows_expected = self._gauge("rows_expected", "Rows that the reference promises")
         self.nulls = self._gauge("null_ratio", "Share of values without content", "column")
-        self.nulls_expected = self._gauge("null_ratio_expected", "The reference's share", "column")
+        self.nulls_limit = self._gauge("null_ratio_limit", "The share that is usual", "column")
         self.psi = self._gauge("psi", "Population stability index", "column")
         self.psi_noise = self._gauge("psi_noise", "PSI that chance reaches in 1 of 20", "column")
         self.ks = self._gauge("ks", "Kolmogorov-Smirnov statistic, 0 to 1", "column")

@@ -22,7 +22,7 @@ from scipy.stats import chi2, ks_2samp
 
 PSI_WARNING, PSI_CRITICAL = 0.1, 0.25
 KS_GAP, KS_CHANCE = 0.1, 0.01  # a gap that matters, and how rarely chance may make it
-NULLS_MORE = 0.01  # a null rate so much above the reference's is a problem
+NULLS_MORE, DEVIATIONS = 0.01, 3  # above the reference's rate by more than either is a problem
 FEW_ROWS = 0.5  # of the expected ones
 STALE = 24 * 3600.0  # seconds
 BINS = 10
@@ -39,7 +39,7 @@ class Column:
 
     name: str
     nulls: float
-    nulls_expected: float
+    nulls_limit: float
     psi: float
     noise: float
     ks: float
@@ -67,11 +67,10 @@ class Column:
 
     @property
     def null_rate(self) -> str:
-        """Whether more values are missing than the reference leads us to expect."""
+        """Whether more values are missing than the reference and chance explain."""
         if math.isnan(self.nulls):
             return "no data"
-        expected = 0.0 if math.isnan(self.nulls_expected) else self.nulls_expected
-        return "critical" if self.nulls > expected + NULLS_MORE else "ok"
+        return "critical" if self.nulls > self.nulls_limit else "ok"
 
 
 @dataclass(frozen=True)
@@ -199,14 +198,27 @@ def null_ratio(values: pd.Series) -> float:
     return 1 - len(present(values)) / len(values) if len(values) else math.nan
 
 
+def null_limit(expected: float, rows: int) -> float:
+    """The null rate that a batch of so many rows may have.
+
+    A point above the reference's rate, or three standard deviations of a share, sqrt(p(1-p)/n),
+    whichever is more: a rate of a small batch varies without any cause. Without a reference (NaN)
+    no nulls are expected.
+    """
+    usual = 0.0 if math.isnan(expected) else expected
+    chance = math.sqrt(usual * (1 - usual) / rows) if rows else 0.0
+    return usual + max(NULLS_MORE, DEVIATIONS * chance)
+
+
 def compare_column(reference: pd.Series, batch: pd.Series) -> Column:
     """Everything about one column."""
     before, now = present(reference), present(batch)
     shares = shares_of(before, now) if len(before) and len(now) else []
     gap, chance = ks(reference, batch)
     filled = sum(1 for _, e, a in shares if e or a)
+    limit = null_limit(null_ratio(reference), len(batch))
     return Column(
-        str(reference.name), null_ratio(batch), null_ratio(reference), psi(reference, batch),
+        str(reference.name), null_ratio(batch), limit, psi(reference, batch),
         psi_noise(filled, len(before), len(now)), gap, chance, shares,
     )  # fmt: skip
 
