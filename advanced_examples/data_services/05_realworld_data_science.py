@@ -231,8 +231,7 @@ def recovered(lesson: Lesson) -> None:
     made = simulate(4_000, BG_TRUTH, GG_TRUTH, np.random.default_rng(2005))
     both = ((BG_TRUTH, GG_TRUTH), fit_lifetime(made))
     truth, found = (asdict(bought) | asdict(spent) for bought, spent in both)
-    rows = [(name, truth[name], f"{found[name]:.1f}") for name in truth]
-    lesson.table(rows, ["", "truth", "found"])
+    lesson.table([(n, truth[n], f"{found[n]:.1f}") for n in truth], ["", "truth", "found"])
     near = [abs(found[name] / truth[name] - 1) < 0.25 for name in truth]
     lesson.check("each is found within 25 %", all(near))
 
