@@ -65,7 +65,8 @@ class Lesson:
         start = time.perf_counter()
         result = f(*args, **kwargs)
         if inspect.iscoroutine(result):
-            result = self._event_loop().run(result)
+            with contextlib.closing(result) as coroutine:  # Ctrl-C may come before it is awaited
+                result = self._event_loop().run(coroutine)
         self.console.say(f"  took {time.perf_counter() - start:.2f} s", "dim")
         return result
 

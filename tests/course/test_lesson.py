@@ -198,6 +198,13 @@ def test_ctrl_c_exits_130_without_a_traceback(script: Script, body: str) -> None
     assert errors.strip() == "Stopped by Ctrl-C."
 
 
+def test_ctrl_c_before_a_coroutine_is_awaited_is_quiet(script: Script) -> None:
+    body = "lesson._event_loop = interrupted\nlesson.step(second)"
+    more = "def interrupted():\n    raise KeyboardInterrupt\n"
+    ended = run_python("-W", "error", script(body, more))
+    assert (ended.returncode, ended.stderr) == (130, "Stopped by Ctrl-C.\n")
+
+
 def test_a_chart_is_saved_under_output(script: Script) -> None:
     body = """
     from matplotlib.figure import Figure
