@@ -47,14 +47,16 @@ def tables(services: None) -> Iterator[None]:
 def left_behind() -> list[str]:
     """Keys, the schema and the server of the lesson, where they are still there.
 
-    Looks when no other run is under way, since other tests may run the lesson as well.
+    Waits for the lock of `own_schema`, since other tests may run the lesson at this moment.
     """
     query = "SELECT nspname FROM pg_namespace WHERE nspname = %s"
-    with own_turn(workbench.NAME), closing(connect.redis()) as redis:
-        left = list(redis.scan_iter(workbench.key("*")))
-        with closing(connect.postgres()) as session, session.cursor() as cursor:
-            cursor.execute(query, [workbench.NAME])
-            left += [name for (name,) in cursor]
+    with closing(connect.postgres()) as session, session.cursor() as cursor:
+        session.autocommit = True
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [workbench.NAME])
+        cursor.execute(query, [workbench.NAME])
+        left = [name for (name,) in cursor]
+        with closing(connect.redis()) as redis:
+            left += redis.scan_iter(workbench.key("*"))
         return left + [str(path) for path in STACK_DIR.glob(f"{workbench.NAME}_redis")]
 
 
