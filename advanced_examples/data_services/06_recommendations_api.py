@@ -12,21 +12,19 @@ Next     docs/STUDY_GUIDE.md
 
 import argparse
 import asyncio
-import re
-import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack, closing
+import sys
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
-from itertools import count
 from statistics import mean
 
 import httpx
 import redis
 from recommendations_api import process
 from recommendations_api.cable import Cable
-from recommendations_api.consumer import open_database
 from recommendations_api.prepare import customers, prepared
-from recommendations_api.settings import Settings, from_environment
+from recommendations_api.process import Started
+from recommendations_api.settings import from_environment
+from recommendations_api.visitor import Visitor, comes_true, milliseconds, path
 
 from course.charts import bars
 from course.lesson import Lesson, run
@@ -34,59 +32,20 @@ from course.lesson import Lesson, run
 USER, TOGETHER, COLD = 123, 500, 40
 GUEST = "course-guest-key"
 KEYS = {"course-demo-key": "student", GUEST: "guest"}
-PATIENCE = 15.0  # seconds to wait for something that happens in the background
 STORES = {"postgres": "PostgreSQL", "mongo": "MongoDB", "engine": "engine", "redis": "Redis"}
 
 
 @dataclass
-class Service:
-    """The running service, as its user and as its operator see it."""
+class Service(Visitor):
+    """The service, and the cables to its neighbours, which can be pulled."""
 
-    settings: Settings
-    http: httpx.Client
     cables: dict[str, Cable]
-    answers: int = 0
-
-    def ask(self, user_id: object, **headers: str) -> httpx.Response:
-        """Ask for a user's recommendations; what was answered is counted."""
-        response = self.http.get(path(user_id), headers=headers)
-        self.answers += response.is_success
-        return response
-
-    def metric(self, name: str) -> float:
-        """The value of a metric, 0.0 where it has none yet."""
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.http.get("/metrics").text, re.M)
-        return float(found[1]) if found else 0.0
-
-    def row(self, query: str) -> tuple:
-        """The one row of a query in the service's schema."""
-        with closing(open_database(self.settings)) as database, database.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchone()
-
-
-def path(user_id: object) -> str:
-    return f"/api/users/{user_id}/personalized-recommendations"
 
 
 def guest(service: Service) -> httpx.AsyncClient:
     """A client that asks with the guest's key."""
     headers = {"X-API-Key": GUEST}
     return httpx.AsyncClient(base_url=service.http.base_url, headers=headers, timeout=60)
-
-
-def milliseconds(response: httpx.Response) -> dict[str, float]:
-    """What each store took, from the header Server-Timing."""
-    parts = re.findall(r"(\w+);dur=([\d.]+)", response.headers["Server-Timing"])
-    return {store: float(value) for store, value in parts}
-
-
-def eventually(truth: Callable[[], bool]) -> bool:
-    """Whether `truth` holds before our patience ends."""
-    deadline = time.monotonic() + PATIENCE
-    while not (holds := truth()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds
 
 
 def what_there_is(lesson: Lesson, service: Service) -> None:
@@ -98,7 +57,7 @@ def what_there_is(lesson: Lesson, service: Service) -> None:
     nobody else's data can be hit. /health asks only whether the process lives, /ready also asks the
     neighbours. Restarting a process because a database is down helps nobody.
     """
-    (users,) = service.row("SELECT count(*) FROM users")
+    ((users,),) = service.rows("SELECT count(*) FROM users")
     with customers(service.settings) as collection:
         documents = collection.estimated_document_count()
     topology = service.settings.topology
@@ -123,7 +82,7 @@ def first_answer(lesson: Lesson, service: Service) -> None:
     profile of that. Redis keeps the answer for an hour, and analytics hears of it in the
     background. Nobody waits for analytics.
     """
-    response = service.ask(USER)
+    response = service.ask(USER).raise_for_status()
     answer = response.json()
     for name in ("segment", "churn_risk", "lifetime_value", "offer", "served_from"):
         print(f"  {name:15} {answer[name]}")
@@ -144,7 +103,6 @@ def second_answer(lesson: Lesson, service: Service) -> None:
     """
     cold = service.http.get(path(USER + 1))
     warm = service.http.get(path(USER + 1))
-    service.answers += 2
     told = [response.json().pop("served_from") for response in (cold, warm)]
     lesson.check("first the databases, then Redis", told == ["database", "redis"])
     same = [{**r.json(), "served_from": ""} for r in (cold, warm)]
@@ -189,7 +147,6 @@ async def rate_limit(lesson: Lesson, service: Service) -> None:
         while not any(response.status_code == 429 for response in got):
             got += await asyncio.gather(*(client.get(path(USER)) for _ in range(25)))
     served = sum(response.is_success for response in got)
-    service.answers += served
     refused = next(response for response in got if response.status_code == 429)
     lesson.check(f"the guest got the {left} that were left, then 429", served >= left)
     wait = refused.headers["Retry-After"]
@@ -209,7 +166,6 @@ async def one_load(lesson: Lesson, service: Service) -> None:
         clients = [await ends.enter_async_context(guest(service)) for _ in range(10)]
         each = TOGETHER // len(clients)
         got = await asyncio.gather(*(c.get(path(777)) for c in clients for _ in range(each)))
-    service.answers += len(got)
     loads = service.metric("recommendations_loads_total") - before
     lesson.check(f"{TOGETHER} answers", all(response.is_success for response in got))
     lesson.check("exactly 1 load", loads == 1)
@@ -242,17 +198,13 @@ def analytics(lesson: Lesson, service: Service) -> None:
     rows in one transaction, then the ack. Killed at any point, it gets the event again, and the id
     says that it is known.
     """
-    stored = "SELECT count(*) FROM served"
-    lesson.check(
-        "the consumer stored one row for every answer",
-        eventually(lambda: service.row(stored) == (service.answers,)),
-    )
-    rows = service.row("""
-        SELECT count(*) FILTER (WHERE tier = 'database'), count(DISTINCT event_id) < count(*)
-        FROM served
+    all_stored = comes_true(lambda: service.stored() == service.given())
+    lesson.check("the consumer stored one row for every answer", all_stored)
+    ((from_databases, events),) = service.rows("""
+        SELECT count(*) FILTER (WHERE tier = 'database'), count(DISTINCT event_id) FROM served
     """)
-    lesson.check("it knows which tier answered", 0 < rows[0] < service.answers)
-    lesson.check("events are packed: fewer than answers", rows[1])
+    lesson.check("it knows which tier answered", 0 < from_databases < service.stored())
+    lesson.check("answers are packed: fewer events than answers", events < service.stored())
 
 
 def without_cache_and_broker(lesson: Lesson, service: Service) -> None:
@@ -267,7 +219,7 @@ def without_cache_and_broker(lesson: Lesson, service: Service) -> None:
         service.cables[name].pull()
     service.ask(USER)  # with this one the service finds out that the broker is gone
     lesson.check(
-        "the service noticed", eventually(lambda: len(service.ask(USER).json()["degraded"]) == 2)
+        "the service noticed", comes_true(lambda: len(service.ask(USER).json()["degraded"]) == 2)
     )
     answer = service.ask(USER).json()
     for sentence in answer["degraded"]:
@@ -279,11 +231,10 @@ def without_cache_and_broker(lesson: Lesson, service: Service) -> None:
     lesson.check("it is still ready for requests", ready.is_success and ready.json()["ready"])
     for name in ("redis", "rabbitmq"):
         service.cables[name].plug_in()
-    whole = eventually(lambda: service.ask(USER).json()["degraded"] == [])
+    whole = comes_true(lambda: service.ask(USER).json()["degraded"] == [])
     lesson.check("plugged in again, all is as before", whole)
-    stored = "SELECT count(*) FROM served"
-    lesson.check("no event was lost",
-                 eventually(lambda: service.row(stored) == (service.answers,)))  # fmt: skip
+    all_stored = comes_true(lambda: service.stored() == service.given())
+    lesson.check("analytics has every answer, once", all_stored)
 
 
 def without_database(lesson: Lesson, service: Service) -> None:
@@ -306,7 +257,7 @@ def without_database(lesson: Lesson, service: Service) -> None:
     )
     service.cables["postgres"].plug_in()
     lesson.check(
-        "plugged in again, it answers", eventually(lambda: service.ask(USER + 2).is_success)
+        "plugged in again, it answers", comes_true(lambda: service.ask(USER + 2).is_success)
     )
 
 
@@ -356,19 +307,14 @@ STORY = (what_there_is, first_answer, second_answer, refusals, one_load, rate_li
          for_people_and_programs, when_not)  # fmt: skip
 
 
-def stay_up(service: Service) -> None:
+def stay_up(started: Started) -> None:
     """Leave the service running until Ctrl-C, or until it ends by itself."""
-    base = service.http.base_url
-    print(f"\nThe page: {base}/#user={USER}&key=course-demo-key")
-    print(f"A request: curl -H 'X-API-Key: course-demo-key' {base}{path(USER)}")
+    key = next(iter(KEYS))
+    print(f"\nThe page: {started.url}/#user={USER}&key={key}")
+    print(f"A request: curl -H 'X-API-Key: {key}' {started.url}{path(USER)}")
     print("Ctrl-C ends the service and removes what it made.", flush=True)
-    for _ in count():
-        time.sleep(1)
-        try:
-            service.http.get("/health")
-        except httpx.TransportError:
-            print("The service has ended.")
-            return
+    started.process.wait()
+    print("Nobody asked for a while: the service has ended.")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -388,13 +334,14 @@ def main(lesson: Lesson) -> None:
         }
         through = {name: cable.url for name, cable in cables.items()}
         ends.enter_context(process.storing(settings))
-        base_url = ends.enter_context(process.service(replace(settings, **through)))
-        client = httpx.Client(base_url=base_url, headers={"X-API-Key": "course-demo-key"})
+        for_ever = ["--idle-minutes", "inf"] if sys.stdin.isatty() else []
+        started = ends.enter_context(process.service(replace(settings, **through), *for_ever))
+        client = httpx.Client(base_url=started.url, headers={"X-API-Key": next(iter(KEYS))})
         service = Service(settings, ends.enter_context(client), cables)
         for part in STORY:
             lesson.step(part, lesson, service)
         if lesson.options.serve:
-            stay_up(service)
+            stay_up(started)
 
 
 if __name__ == "__main__":

@@ -47,11 +47,9 @@ def rounds(service: Callable[[str], str]) -> Iterator[Rounds]:
     )  # fmt: skip
     with ExitStack() as ends:
         settings = ends.enter_context(prepared(own))
-        base_url = ends.enter_context(process.service(settings))
-        line = ends.enter_context(
-            process.running("tests.benchmarks.empty_api", process.LISTENS, settings)
-        )
-        empty_port = port(line.removeprefix(process.LISTENS).split()[0])
+        base_url = ends.enter_context(process.service(settings)).url
+        empty_api = process.running("tests.benchmarks.empty_api", process.LISTENS, settings)
+        empty_port = port(ends.enter_context(empty_api).url)
         load(port(base_url), HOT, connections=4, seconds=2)
         empty, cached = [], []
         for _ in range(ROUNDS):

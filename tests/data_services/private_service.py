@@ -1,25 +1,22 @@
 """The recommendations API as a process, on a private stack, with what its tests ask of it."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx
 import pytest
 from recommendations_api import process
-from recommendations_api.consumer import open_database
 from recommendations_api.settings import Settings
+from recommendations_api.visitor import Visitor
 
 from course.settings import ROOT, SERVICES
 from tests.stack.private import PrivateStack, eventually
 
 KEY = "tests-key"
-SERVED = "SELECT coalesce(sum(1), 0) FROM served"
 # Prepares, says where the model is, and removes everything when its standard input ends.
 PREPARE = """
 import sys
@@ -34,12 +31,10 @@ with prepared(from_environment()) as settings:
 
 
 @dataclass
-class PrivateService:
-    """The service at `http`, and the stack under it. `hurt`: a server was killed."""
+class PrivateService(Visitor):
+    """The service, and the stack under it. `hurt`: a server was killed."""
 
     stack: PrivateStack
-    settings: Settings
-    http: httpx.Client
     hurt: bool = False
 
     @classmethod
@@ -59,39 +54,15 @@ class PrivateService:
             with (
                 prepared_elsewhere(stack, own) as settings,
                 process.storing(settings),
-                process.service(settings) as url,
-                client(url) as http,
+                process.service(settings) as started,
+                client(started.url) as http,
             ):
                 try:
-                    yield cls(stack, settings, http)
+                    yield cls(settings, http, stack)
                 finally:
                     stack.find(*SERVICES)  # all of them are needed once more, to clean up
         finally:
             stack.close()
-
-    def ask(self, user_id: object, **options: Any) -> httpx.Response:
-        """Ask for recommendations."""
-        return self.http.get(path(user_id), **options)
-
-    def metric(self, name: str) -> float:
-        """The value of a metric, 0.0 where it has none yet."""
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.http.get("/metrics").text, re.M)
-        return float(found[1]) if found else 0.0
-
-    def rows(self, query: str) -> list[tuple]:
-        """The rows of a query in the service's schema."""
-        with closing(open_database(self.settings)) as database, database.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-
-    def stored(self) -> int:
-        """How many answers the consumer has stored."""
-        return self.rows(SERVED)[0][0]
-
-    def given(self) -> float:
-        """How many answers the service has given."""
-        tiers = ("redis", "database")
-        return sum(self.metric(f'recommendations_answers_total{{tier="{t}"}}') for t in tiers)
 
     def heal(self) -> None:
         """Bring every server back and wait until the service finds nothing to complain about."""
@@ -110,11 +81,6 @@ class PrivateService:
 
 
 ALL_WELL = dict.fromkeys(SERVICES, "ok")
-
-
-def path(user_id: object) -> str:
-    """The route of all routes."""
-    return f"/api/users/{user_id}/personalized-recommendations"
 
 
 def client(url: str) -> httpx.Client:

@@ -12,8 +12,9 @@ import httpx
 import psutil
 import pytest
 from recommendations_api import consumer, process
+from recommendations_api.visitor import path
 
-from tests.data_services.private_service import PrivateService, client, path
+from tests.data_services.private_service import PrivateService, client
 from tests.stack.private import eventually
 
 pytestmark = pytest.mark.faults
@@ -118,6 +119,21 @@ def assert_each_answer_is_stored_once(api: PrivateService) -> None:
 
 def is_consumer(one: psutil.Process) -> bool:
     return "recommendations_api.consumer" in one.cmdline()
+
+
+def test_a_redis_that_hangs_slows_nobody_down_for_long(api: PrivateService) -> None:
+    """It neither refuses nor answers: the service waits a little, then goes on without it."""
+    right = told(api.ask(700))
+    hanging = psutil.Process(api.stack.state("redis")["pid"])
+    hanging.suspend()
+    try:
+        began = time.monotonic()
+        response = api.ask(700)
+        assert time.monotonic() - began < 5
+    finally:
+        hanging.resume()
+    assert told(response) == right and "cache" in response.json()["degraded"][0]
+    eventually(lambda: api.ask(700).json()["degraded"] == [], 20)
 
 
 def test_without_mongodb_there_is_no_wrong_answer(api: PrivateService) -> None:

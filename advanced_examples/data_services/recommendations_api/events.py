@@ -62,11 +62,15 @@ class Broker:
                 if self._exchange is None:
                     self._exchange = await self._open()
                 await publish_async(self._exchange, event, PATIENCE)
-        except BaseException as failure:
+        except asyncio.CancelledError as failure:
+            await self.close()
+            if cancelled():
+                raise
+            self._went_away(failure)
+            raise ConnectionError("lost while waiting for the confirm") from failure
+        except Exception as failure:
             self._went_away(failure)
             await self.close()
-            if isinstance(failure, asyncio.CancelledError) and not cancelled():
-                raise ConnectionError("lost while waiting for the confirm") from failure
             raise
         if not self.up:
             log.warning("the broker is back")

@@ -27,7 +27,7 @@ PATIENCE = 1.0  # seconds for a neighbour to say that it is there
 # rush of 500 requests: with 50 ms a busy loop looked like a dead Redis, and loaded twice.
 REDIS_PATIENCE = 0.5  # seconds
 POOL = 8  # connections to PostgreSQL
-MILLISECONDS = {"serverSelectionTimeoutMS": 1000, "connectTimeoutMS": 1000, "timeoutMS": 2000}
+MILLISECONDS = {"serverSelectionTimeoutMS": 2000, "connectTimeoutMS": 2000, "timeoutMS": 5000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from recommendations_api import consumer
@@ -16,23 +17,36 @@ LISTENS = "The recommendations API listens on "
 START, END = 30.0, 10.0  # seconds that starting and ending may take
 
 
-@contextmanager
-def service(settings: Settings, *options: str) -> Iterator[str]:
-    """The service on a free port while the block runs; yields its base URL."""
-    with running(SERVICE, LISTENS, settings, "--port", "0", *options) as line:
-        yield line.removeprefix(LISTENS).split()[0]
+@dataclass(frozen=True)
+class Started:
+    """A process and the line with which it said that it is ready."""
+
+    process: subprocess.Popen[bytes]
+    line: str
+
+    @property
+    def url(self) -> str:
+        """Where the service listens."""
+        return self.line.removeprefix(LISTENS).split()[0]
 
 
 @contextmanager
-def storing(settings: Settings) -> Iterator[None]:
+def service(settings: Settings, *options: str) -> Iterator[Started]:
+    """The service on a free port while the block runs."""
+    with running(SERVICE, LISTENS, settings, "--port", "0", *options) as started:
+        yield started
+
+
+@contextmanager
+def storing(settings: Settings) -> Iterator[Started]:
     """The consumer while the block runs."""
-    with running(CONSUMER, consumer.READY, settings):
-        yield
+    with running(CONSUMER, consumer.READY, settings) as started:
+        yield started
 
 
 @contextmanager
-def running(module: str, first: str, settings: Settings, *options: str) -> Iterator[str]:
-    """`python -m module` from when it says a line that begins with `first`; yields that line.
+def running(module: str, first: str, settings: Settings, *options: str) -> Iterator[Started]:
+    """`python -m module` from when it says a line that begins with `first`.
 
     RuntimeError with its last words when it ends before. At the end of the block it is asked to
     end, and killed if it does not.
@@ -47,7 +61,7 @@ def running(module: str, first: str, settings: Settings, *options: str) -> Itera
             start_new_session=True,  # Ctrl-C is for the lesson, which then ends its processes
         )  # fmt: skip
     try:
-        yield spoken(process, log, first)
+        yield Started(process, spoken(process, log, first))
     finally:
         process.terminate()
         try:

@@ -29,7 +29,7 @@ from recommendations_api.catalogue import Catalogue
 from recommendations_api.metrics import Metrics
 
 CANDIDATES, SHOWN = 10, 5  # products: that the engine proposes, and that are answered
-PATIENCE = 3.0  # seconds for one store
+PATIENCE = 5.0  # seconds for one store
 CACHE_DOWN = "The cache does not answer: this answer came from the databases, which is slower."
 
 
