@@ -31,18 +31,21 @@ p { margin: 0 0 .8rem; }
 .cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
           padding: 1rem; margin: 0 0 1rem; min-width: 0; }
-.verdict { font-weight: 700; } .verdict::before { content: "● "; }
+.verdict { font-weight: 700; white-space: nowrap; } .verdict::before { content: "● "; }
 .ok { color: var(--ok); } .warning { color: var(--warning); } .critical { color: var(--critical); }
 .nodata { color: var(--soft); }
-.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line);
-         white-space: nowrap; }
-svg { display: block; width: 100%; height: auto; }
+         vertical-align: top; }
+svg { display: block; margin: 0 auto; width: 100%; max-width: 34rem; height: auto; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--soft); }
+.bin { display: grid; grid-template-columns: 5.5rem 1fr 2.6rem; gap: .5rem; align-items: center;
+       font-size: .85rem; }
+.bin > :first-child { text-align: right; overflow-wrap: anywhere; }
+.bin i { display: block; height: .5rem; margin: 1px 0; background: var(--grey); }
+.bin i + i { background: var(--blue); }
 """
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 230, 40, 28, 12
-BAR, NAME = 26, 120  # a bin's height, and the room for its name
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 340, 210, 36, 28, 12
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def time_line(points: Sequence[Point], column: str) -> str:
     parts.append(f'<polyline points="{line}" fill="none" stroke="var(--blue)" stroke-width="2"/>')
     for x, y, point in spots:
         fill = "var(--critical)" if point.planted else "var(--blue)"
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{fill}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}"/>')
     for number in {0, len(points) // 2, len(points) - 1} if points else ():
         x, _ = place(number, 0)
         anchor = "start" if number == 0 else "end" if number == len(points) - 1 else "middle"
@@ -101,21 +104,12 @@ def time_line(points: Sequence[Point], column: str) -> str:
 
 def bars(column: Column) -> str:
     """The shares of a column's bins: grey in the reference, blue in the batch."""
-    largest = max((max(e, a) for _, e, a in column.shares), default=1.0) or 1.0
-    scale = (WIDTH - NAME - 50) / largest
-    parts = []
-    for number, (name, e, a) in enumerate(column.shares):
-        y = number * BAR
-        parts.append(
-            f'<text x="{NAME - 8}" y="{y + 16}" text-anchor="end">{escape(name[:16])}</text>'
-            f'<rect x="{NAME}" y="{y + 3}" width="{e * scale:.1f}" height="9" fill="var(--grey)"/>'
-            f'<rect x="{NAME}" y="{y + 13}" width="{a * scale:.1f}" height="9" fill="var(--blue)"/>'
-            f'<text x="{NAME + 6 + max(e, a) * scale:.1f}" y="{y + 17}">{a:.0%}</text>'
-        )
-    height = max(len(column.shares), 1) * BAR
-    says = f"shares of {escape(column.name)}, reference and batch"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{says}">{"".join(parts)}</svg>'
+    largest = max((max(e, a) for _, e, a in column.shares), default=0.0) or 1.0
+    return "".join(
+        f'<div class="bin"><span>{escape(name)}</span><span>'
+        f'<i style="width:{e / largest:.1%}"></i><i style="width:{a / largest:.1%}"></i></span>'
+        f"<span>{a:.0%}</span></div>"
+        for name, e, a in column.shares
     )
 
 
@@ -134,11 +128,11 @@ def summary(report: Report) -> str:
         if is_measured(c.ks):
             rows.append((f"KS of {name}", f"{figure(c.ks)}, matters above {KS_GAP}", c.gap))
     cells = "".join(
-        f"<tr><td>{what}</td><td>{found}</td><td>{verdict(says)}</td></tr>"
+        f"<tr><td>{what}</td><td>{verdict(says)}</td><td>{found}</td></tr>"
         for what, found, says in rows
     )
-    head = "<tr><th>check</th><th>found</th><th>verdict</th></tr>"
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{cells}</tbody></table></div>'
+    head = "<tr><th>check</th><th>verdict</th><th>found</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{cells}</tbody></table>"
 
 
 def render(title: str, points: Sequence[Point], watched: str) -> str:
@@ -153,7 +147,7 @@ def render(title: str, points: Sequence[Point], watched: str) -> str:
     said = ", ".join(found) if found else "nothing"
     cards = "".join(
         f"<section><h2>{escape(c.name)}</h2><p>PSI {figure(c.psi)}: {verdict(c.drift)}</p>"
-        f"{bars(c) if c.shares else ''}</section>"
+        f"{bars(c)}</section>"
         for c in newest.columns
     )
     begin = next((p.end for p in points if p.planted), None)

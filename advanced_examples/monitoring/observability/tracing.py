@@ -5,7 +5,7 @@ A trace is a tree of spans. The caller writes its trace id and span id into the 
 headers of a message: W3C Trace Context, https://www.w3.org/TR/trace-context/
 
     00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
-    version  trace id (16 bytes)        parent span id   flags: 01 means sampled
+    version  trace id (16 bytes)        parent span id   flags: an odd number is sampled
 
 Spans go to a file, one JSON object a line, and to a collector when OTEL_EXPORTER_OTLP_ENDPOINT
 names one (such as Jaeger, http://127.0.0.1:4318).

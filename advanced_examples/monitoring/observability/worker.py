@@ -61,7 +61,9 @@ class Worker:
     def mourn(self, service: str, error: Exception) -> None:
         """Tell that a service is away."""
         self.metrics.lost.labels(service).inc()
-        reason = str(error).strip() or repr(error)
+        # Rolling back on a dead connection fails as well; what came first is the reason.
+        first = error.__context__ if isinstance(error.__context__, psycopg2.Error) else error
+        reason = str(first).strip() or repr(first)
         log.error("connection lost", neighbour=service, reason=reason.splitlines()[0])
 
     def work(self, stop: threading.Event) -> None:
