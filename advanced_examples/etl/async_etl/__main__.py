@@ -138,7 +138,7 @@ async def do_letters(options: argparse.Namespace) -> int:
     async with store.open():
         found = await letters.waiting(store.pool)
     for letter in found:
-        print(f"{letter['kind']}  {letter['reason']}")
+        print(f"{letter['origin']}  {letter['reason']}")
         print(f"    {ascii(letter['payload'][:200])[1:-1]}")
     print(f"{len(found)} dead letters wait" + (" (or more)." if len(found) == 50 else "."))
     return OK

@@ -111,8 +111,9 @@ class Flow:
                 self.metrics.errors.append(f"{name}: {error}")
                 span.set_status(Status(StatusCode.ERROR, str(error)))
                 if isinstance(error, Garbage):
-                    reason = f"{name}: {error}"
-                    letter = Letter(kind.name, "answer", error.body, "answer", reason, None)
+                    letter = Letter(
+                        kind.name, name, "answer", error.body, "answer", str(error), None
+                    )
                     evidence = Batch(0, letters=[letter], extracted=1)
                     await self._hand_on(self.raw, "transform", evidence, 1)
             span.set_attribute("records", count)
@@ -155,7 +156,9 @@ class Flow:
             form = "csv" if item.as_of is None else "json"
             payload = as_payload(item, raw)
             batch.letters.append(
-                Letter(item.kind.name, form, payload, error.field, str(error), item.as_of)
+                Letter(
+                    item.kind.name, item.origin, form, payload, error.field, str(error), item.as_of
+                )
             )
             self.metrics.reasons[f"{item.kind.name}.{error.field}"] += 1
             self.metrics.meters.rejections.labels(item.kind.name, error.field).inc()
@@ -182,4 +185,4 @@ async def one_page(page: Page) -> AsyncIterator[Page]:
 def clock_page(as_of: Any) -> tuple[Kind, AsyncIterator[Page]]:
     """The source's clock as a series of one record."""
     kind = KINDS["clock"]
-    return kind, one_page(Page(kind, [{"source": "demo API"}], as_of))
+    return kind, one_page(Page(kind, [{"source": "demo API"}], as_of, "clock"))

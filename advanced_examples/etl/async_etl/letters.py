@@ -19,9 +19,9 @@ WAITING = """
     ORDER BY letter LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 LISTED = """
-    SELECT kind, format, field, reason, convert_from(payload, 'LATIN1') AS payload,
+    SELECT origin, format, field, reason, convert_from(payload, 'LATIN1') AS payload,
            run_id::text AS run_id
-    FROM dead_letters WHERE resolved_by IS NULL ORDER BY kind, field, letter LIMIT $1
+    FROM dead_letters WHERE resolved_by IS NULL ORDER BY origin, field, letter LIMIT $1
 """
 
 

@@ -28,14 +28,15 @@ def chart(metrics: Metrics) -> "Figure":
         over_time.step(seconds, figures, style, where="post", label=name, color=colour, linewidth=3)
     over_time.set_xlabel("seconds since the start", fontsize=TEXT)
     over_time.set_ylabel("records", fontsize=TEXT)
-    over_time.legend(fontsize=TEXT, frameon=False, loc="lower right")
-    below = 0
+    over_time.legend(fontsize=TEXT, frameon=False, loc="upper left")
+    below, free = 0.0, 0.0  # labels of thin pieces must not stand on each other
     for name, words, colour in OUTCOMES:
         number = getattr(metrics, name)
         account.bar(0, number, bottom=below, color=colour, width=0.5)
         if number:
-            middle = below + number / 2
-            account.annotate(f"{number:,} {words}", (0.3, middle), fontsize=TEXT, va="center")
+            at = max(below + number / 2, free)
+            account.annotate(f"{number:,} {words}", (0.3, at), fontsize=TEXT, va="center")
+            free = at + metrics.extracted * 0.07
         below += number
     account.set_xlim(-0.4, 2.2)
     account.set_xticks([])

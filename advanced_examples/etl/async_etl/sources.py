@@ -23,6 +23,7 @@ class Page:
     kind: Kind
     rows: Sequence[Any]
     as_of: datetime | None
+    origin: str  # the series or the file
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ async def pages(
 
     while True:
         rows, following = await client.get(path, check, **query)
-        yield Page(series.kind, rows, as_of)
+        yield Page(series.kind, rows, as_of, str(series))
         if following is None:
             return
         seen.add(following)
@@ -100,6 +101,6 @@ def file_pages(path: Path, kind: Kind) -> Iterator[Page]:
         lines = csv.reader(file)
         try:
             while rows := list(islice(lines, FILE_PAGE)):
-                yield Page(kind, rows, None)
+                yield Page(kind, rows, None, path.name)
         except csv.Error as error:
             raise SourceError(f"line {lines.line_num}: {error}") from None

@@ -46,6 +46,7 @@ class Letter:
     """What was refused: the raw bytes, and why."""
 
     kind: str
+    origin: str
     format: str
     payload: bytes
     field: str
@@ -55,13 +56,13 @@ class Letter:
     @property
     def digest(self) -> str:
         """The letter's identity: the same payload of the same time is the same letter."""
-        about = f"{self.kind}|{self.format}|{self.as_of and self.as_of.timestamp()}|"
+        about = f"{self.kind}|{self.origin}|{self.format}|{self.as_of and self.as_of.timestamp()}|"
         return hashlib.sha256(about.encode() + self.payload).hexdigest()
 
     def row(self, run_id: UUID) -> tuple:
         """The columns of dead_letters."""
-        return (self.digest, self.kind, self.format, self.payload, self.field, self.reason,
-                self.as_of, run_id)  # fmt: skip
+        return (self.digest, self.kind, self.origin, self.format, self.payload, self.field,
+                self.reason, self.as_of, run_id)  # fmt: skip
 
 
 @dataclass
@@ -114,10 +115,11 @@ def upsert_statement(kind: Kind) -> str:
 
 
 KEEP_LETTERS = """
-    INSERT INTO dead_letters (letter, kind, format, payload, field, reason, as_of, run_id)
+    INSERT INTO dead_letters (letter, kind, origin, format, payload, field, reason, as_of, run_id)
     SELECT DISTINCT ON (letter) * FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[],
-        $8::uuid[]) AS given (letter, kind, format, payload, field, reason, as_of, run_id)
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[],
+        $8::timestamptz[], $9::uuid[])
+        AS given (letter, kind, origin, format, payload, field, reason, as_of, run_id)
     ORDER BY letter
     ON CONFLICT (letter) DO UPDATE SET resolved_by = NULL, reason = excluded.reason
     WHERE dead_letters.resolved_by IS NOT NULL
@@ -183,6 +185,8 @@ class Store:
     async def _make_tables(self) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            if await connection.fetchval("SELECT to_regclass('current_weather')"):
+                return  # the last one of the tables is there, so all are
             await connection.execute("SET LOCAL client_min_messages = warning")
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
             await connection.execute(TABLES)
@@ -286,7 +290,8 @@ def letter_of(kind: Kind, record: Record, reason: str) -> Letter:
     values = dict(zip(kind.given, kind.row(record), strict=False))
     payload = json.dumps(values, default=_as_json).encode()
     refusal = Rejected("row", payload.decode(), "what the database accepts")
-    return Letter(kind.name, "json", payload, refusal.field, f"{refusal}: {reason}", record.as_of)
+    said = f"{refusal}: {reason}"
+    return Letter(kind.name, "the database", "json", payload, refusal.field, said, record.as_of)
 
 
 def _as_json(value: object) -> object:

@@ -29,8 +29,9 @@ TABLES = """
         PRIMARY KEY (symbol, observed_at)
     );
     CREATE TABLE IF NOT EXISTS dead_letters (
-        letter text COLLATE "C" PRIMARY KEY,    -- SHA-256 of kind, as_of and payload
+        letter text COLLATE "C" PRIMARY KEY,    -- SHA-256 of kind, origin, as_of and payload
         kind text NOT NULL,
+        origin text NOT NULL,                   -- the series or the file
         format text NOT NULL CHECK (format IN ('json', 'csv', 'answer')),
         payload bytea NOT NULL,                 -- what came, byte for byte
         field text NOT NULL,
