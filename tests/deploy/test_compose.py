@@ -12,6 +12,7 @@ from course.settings import ROOT
 from tests.deploy.conftest import Checker
 
 Compose = dict[str, Any]
+MONITORING = {"observed", "prometheus", "grafana"}  # see tests/monitoring/test_04_compose.py
 WITH_DEFAULT = re.compile(r"\$\{(\w+):-([^}]*)\}")
 EVERY_SERVICE = pytest.mark.parametrize("service", settings.SERVICES)
 
@@ -29,12 +30,12 @@ def test_compose_file_follows_the_specification(checker: Checker) -> None:
 def test_docker_reads_the_compose_file() -> None:
     if not shutil.which("docker") or docker_compose("version").returncode:
         pytest.skip("docker's compose plugin is not on this machine: checked by schema only")
-    run = docker_compose("--profile", "lessons", "config", "--quiet")
+    run = docker_compose("--profile", "*", "config", "--quiet")
     assert run.returncode == 0, run.stderr
 
 
 def test_services_are_those_of_the_course(compose: Compose) -> None:
-    assert set(compose["services"]) == {*settings.SERVICES, "lessons"}
+    assert set(compose["services"]) == {*settings.SERVICES, "lessons", *MONITORING}
 
 
 @EVERY_SERVICE
