@@ -63,8 +63,11 @@ def request(lesson: Lesson) -> None:
     emails, offers, seen = group("emails"), group("recommendations"), group("analytics", "user.#")
     tasks = {"send_email": SEND_EMAIL, "generate_recommendations": RECOMMEND}
     with queues(emails, offers, seen) as channel, Crew() as crew:
-        crew.consume(emails, "send_email", "--seconds", lesson.delay(SEND_EMAIL))
-        crew.consume(offers, "generate_recommendations", "--seconds", lesson.delay(RECOMMEND))
+        idle = ("--idle", 60)  # they may wait for us while we do the work ourselves
+        crew.consume(emails, "send_email", "--seconds", lesson.delay(SEND_EMAIL), *idle)
+        crew.consume(
+            offers, "generate_recommendations", "--seconds", lesson.delay(RECOMMEND), *idle
+        )
         alone = sum(seconds(partial(time.sleep, lesson.delay(each))) for each in tasks.values())
         until(lambda: consumers(channel, emails.work) == consumers(channel, offers.work) == 1)
         events = [sign_up(123), *(sign_up(user, "user.viewed") for user in range(20))]

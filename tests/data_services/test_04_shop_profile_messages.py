@@ -368,6 +368,7 @@ def test_two_relays_never_publish_the_same_event(
     with closing(workers.open_database(SCHEMA)) as other, other.cursor() as cursor:
         cursor.execute(outbox.WAITING, (2,))  # as a relay that is at work
         assert outbox.relay(database, channel, topology.exchange) == 2
+        other.rollback()
     assert outbox.relay(database, channel, topology.exchange) == 2
     assert waiting(channel, topology.work) == 4
 

@@ -211,7 +211,8 @@ def publish(channel: BlockingChannel, exchange: str, event: Event) -> None:
 async def publish_async(exchange: "AbstractExchange", event: Event, patience: float = 5.0) -> None:
     """`publish` for aio-pika; many may be under way at once.
 
-    PublishError when no queue wants it, TimeoutError when no confirm came in `patience` seconds.
+    PublishError when no queue wants it, DeliveryError when the broker refused it, TimeoutError when
+    no confirm came in `patience` seconds. After the last two, publish it again, with the same id.
     """
     from aio_pika import Message as Outgoing
 
