@@ -336,7 +336,8 @@ def main(lesson: Lesson) -> None:
         ends.enter_context(process.storing(settings))
         for_ever = ["--idle-minutes", "inf"] if sys.stdin.isatty() else []
         started = ends.enter_context(process.service(replace(settings, **through), *for_ever))
-        client = httpx.Client(base_url=started.url, headers={"X-API-Key": next(iter(KEYS))})
+        headers = {"X-API-Key": next(iter(KEYS))}
+        client = httpx.Client(base_url=started.url, headers=headers, timeout=60)
         service = Service(settings, ends.enter_context(client), cables)
         for part in STORY:
             lesson.step(part, lesson, service)

@@ -19,6 +19,7 @@ from recommendations_api.events import CAPACITY, MEMORY_FULL, Broker, Events
 from recommendations_api.metrics import Metrics
 from recommendations_api.settings import Settings, from_environment
 from redis.exceptions import ConnectionError as RedisConnectionError
+from shop_profile.cache import Cache, connect
 from shop_profile.database import make_async_engine
 from shop_profile.messages import Topology
 
@@ -129,6 +130,34 @@ def test_who_gives_up_or_meets_a_dead_server_leaves_nobody_hanging(
             assert all(isinstance(error, RedisConnectionError) for error in failed)
             cable.plug_in()
             assert await client.get("test_06_batching:none") is None
+
+    with Cable(service("redis")) as cable:
+        asyncio.run(main(cable.url))
+
+
+def test_a_peek_finds_what_is_stored_and_nothing_else(service: Callable[[str], str]) -> None:
+    async def main(url: str) -> None:
+        redis = connect(url, patience=1.0)
+        cache = Cache(redis, "test_06_peek", patience=1.0)
+        try:
+            assert await cache.peek("a") is None
+
+            async def load() -> list[int]:
+                return [1]
+
+            await cache.get_or_load("a", 60, load)
+            assert await cache.peek("a") == [1]
+            cable.pull()
+            assert await cache.peek("a") is None
+            assert not await cache.invalidate("a")  # not heard, but remembered:
+            cable.plug_in()
+            assert await cache.peek("a") is None
+            assert await cache.invalidate("b") and await cache.peek("a") is None
+            await redis.set("test_06_peek:{a}", b"\xff{no JSON")
+            assert await cache.peek("a") is None
+        finally:
+            await redis.delete("test_06_peek:{a}")
+            await redis.aclose()
 
     with Cable(service("redis")) as cable:
         asyncio.run(main(cable.url))

@@ -97,9 +97,11 @@ class Recommender:
         However many ask for the same user at once, the databases are asked once. NoSuchUser and
         StoreDown reach all who asked and are not kept.
         """
-        watch = Stopwatch(self.metrics)
-        load = partial(self._load, user_id, watch)
-        personal, answered = await self.cache.get_or_load(str(user_id), self.cache_seconds, load)
+        watch, key, answered = Stopwatch(self.metrics), str(user_id), cache.Tier.REDIS
+        personal = await self.cache.peek(key)
+        if personal is None:
+            load = partial(self._load, user_id, watch)
+            personal, answered = await self.cache.get_or_load(key, self.cache_seconds, load)
         watch.rest("redis")
         tier: Tier = "redis" if answered is cache.Tier.REDIS else "database"
         degraded = [CACHE_DOWN] if answered is cache.Tier.LOADER_ALONE else []
