@@ -26,7 +26,7 @@ FIRST = (
     "test_learn",
     "test_cli",
     "shared_stack",
-    "test_as_lessons",
+    "notebooks/07",
     "test_stored",
 )
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from course import manifest
+from course.settings import ROOT
 from tests.side_by_side import (
     FIRST,
     LESSONS_AS_PROCESSES,
@@ -49,7 +50,7 @@ def test_a_test_file_belongs_to_the_lessons_of_its_room(test: str, group: str) -
 
 
 def test_what_begins_first_is_there() -> None:
-    assert set(FIRST) <= {*(file.stem for file in FILES), *groups().values()}
+    assert set(FIRST) <= {group_of(f"{file.relative_to(ROOT).as_posix()}::test") for file in FILES}
 
 
 def test_the_workers_take_whole_groups() -> None:
