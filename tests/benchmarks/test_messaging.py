@@ -25,7 +25,7 @@ from course.workspace import own_schema
 
 SCHEMA = "bench_messaging"
 GROUP = Topology("bench_messaging.", "points")
-MESSAGES, USERS, ROUNDS, PREFETCH = 10_000, 500, 7, 100
+MESSAGES, USERS, ROUNDS, PREFETCH = 10_000, 500, 5, 100
 EVENTS = [
     Event("user.created", user % USERS, {"email": "a@example.com"}) for user in range(MESSAGES)
 ]

@@ -113,11 +113,8 @@ def test_ctrl_c_ends_it_cleanly(service: Callable[[str], str], step: int) -> Non
 @pytest.mark.parametrize("program", [(ROOT / PATH,), (*MODULE, "consume", "emails")])
 def test_without_the_broker_it_says_so_and_ends_with_69(program: tuple) -> None:
     result = run_python(*program, RABBITMQ_URL="amqp://a:b@127.0.0.1:9/")
-    if program == (ROOT / PATH,):
-        assert result.returncode in (1, 69)  # 69 once the manifest names its services
-    else:
-        assert result.returncode == 69
-        assert "Traceback" not in result.stderr
+    assert result.returncode == 69
+    assert "Traceback" not in result.stderr
 
 
 def test_two_terminals(service: Callable[[str], str]) -> None:

@@ -108,17 +108,18 @@ class Worker:
             self.say(f"hangs {moment}")
             time.sleep(3_600)
 
-    def database(self) -> AbstractContextManager[Connection | None]:
+    def database(self, url: str) -> AbstractContextManager[Connection | None]:
         """A connection that finds the tables of `schema`; None where there is no schema."""
-        return closing(open_database(self.schema)) if self.schema else nullcontext()
+        return closing(open_database(self.schema, url)) if self.schema else nullcontext()
 
     def consume(self, topology: Topology, batch: int, idle: float | None) -> None:
         """Consume until told to stop, or idle; come back after a lost connection."""
         stop, url = stop_on_signals(), connect.url("rabbitmq")
+        database_url = connect.url("postgres") if self.schema else ""
         while not stop.is_set():
             try:
                 # The database first: who can't store anything should take no messages.
-                with self.database() as database, open_broker(url) as connection:
+                with self.database(database_url) as database, open_broker(url) as connection:
                     channel = open_channel(connection, prefetch=1 if batch == 1 else 2 * batch)
                     declare(channel, topology)
                     handle = self.handler(database)
@@ -132,10 +133,14 @@ class Worker:
 
     def relay(self, topology: Topology, idle: float | None) -> None:
         """Publish what is in the outbox of `schema` until told to stop, or idle."""
-        stop, url, last = stop_on_signals(), connect.url("rabbitmq"), time.monotonic()
+        stop, last = stop_on_signals(), time.monotonic()
+        url, database_url = connect.url("rabbitmq"), connect.url("postgres")
         while not stop.is_set():
             try:
-                with closing(open_database(self.schema)) as database, open_broker(url) as broker:
+                with (
+                    closing(open_database(self.schema, database_url)) as database,
+                    open_broker(url) as broker,
+                ):
                     channel = open_channel(broker)
                     channel.exchange_declare(topology.exchange, "topic", durable=True)
                     while not stop.wait(POLL) and (idle is None or time.monotonic() - last < idle):
@@ -162,9 +167,11 @@ def open_broker(url: str) -> pika.BlockingConnection:
     return pika.BlockingConnection(pika.URLParameters(url))
 
 
-def open_database(schema: str) -> Connection:
+def open_database(schema: str, url: str = "") -> Connection:
     """A connection to PostgreSQL that finds the tables of `schema` first."""
-    return psycopg2.connect(connect.url("postgres"), options=f"-c search_path={schema},public")
+    return psycopg2.connect(
+        url or connect.url("postgres"), options=f"-c search_path={schema},public"
+    )
 
 
 def stop_on_signals() -> threading.Event:
