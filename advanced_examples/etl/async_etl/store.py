@@ -142,7 +142,7 @@ class Store:
 
         async def connect() -> asyncpg.Pool:
             return await asyncpg.create_pool(
-                self.url, min_size=1, max_size=2, server_settings=path, timeout=10
+                self.url, min_size=0, max_size=2, server_settings=path, timeout=10
             )
 
         self.pool = await self.patiently(connect)
