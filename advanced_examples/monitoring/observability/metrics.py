@@ -37,6 +37,8 @@ class IntakeMetrics:
         self.in_progress = Gauge(
             "shop_intake_in_progress", "Requests being answered now", registry=registry
         )
+        # A series that appears with its first event has no 0 to rise from: `rate` would miss it.
+        self.seconds.labels("/orders")
         for status in ("202", "400", "503"):
             self.requests.labels("/orders", status)
 
@@ -71,7 +73,6 @@ class WorkerMetrics:
         self.waiting = Gauge(
             "shop_queue_messages", "Messages that wait in the queue", ["queue"], registry=registry
         )
-        # A series that appears with its first event has no 0 to rise from: `rate` would miss it.
         for outcome in OUTCOMES:
             self.processed.labels(outcome)
         for service in SERVICES:

@@ -28,6 +28,7 @@ STALE = 24 * 3600.0  # seconds
 BINS = 10
 SMALLEST_SHARE = 1e-4  # stands for an empty bin: the logarithm of zero has no value
 OTHER = "(new)"
+FEW_VALUES = 5  # fewer prove nothing: any gap may be chance
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,14 @@ def psi(reference: pd.Series, batch: pd.Series) -> float:
 def ks(reference: pd.Series, batch: pd.Series) -> tuple[float, float]:
     """(largest gap of the cumulative distributions, how likely chance makes such a gap).
 
-    Both NaN for text, and when either has no values.
+    Both NaN for text, and when either has no values. With fewer than five values the second is 1.
     """
     before, now = present(reference), present(batch)
     numbers = all(pd.api.types.is_numeric_dtype(values) for values in (before, now))
     if before.empty or now.empty or not numbers:
         return math.nan, math.nan
+    if min(len(before), len(now)) < FEW_VALUES:
+        return float(ks_2samp(before, now, method="exact").statistic), 1.0
     result = ks_2samp(before, now, method="asymp")
     return float(result.statistic), float(result.pvalue)
 

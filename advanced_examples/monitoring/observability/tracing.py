@@ -29,6 +29,17 @@ EXPORT_EVERY = 200  # milliseconds
 W3C = TraceContextTextMapPropagator()
 
 
+class FileExporter(ConsoleSpanExporter):
+    """Appends spans to a file, and closes it at the end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(out=path.open("a", encoding="utf-8"), formatter=one_line)
+
+    def shutdown(self) -> None:
+        """Close the file."""
+        self.out.close()
+
+
 def start(service: str, run_id: str, spans: Path, share: float = 1.0) -> TracerProvider:
     """A provider of tracers whose spans are appended to the file `spans`.
 
@@ -39,9 +50,8 @@ def start(service: str, run_id: str, spans: Path, share: float = 1.0) -> TracerP
         resource=Resource.create({"service.name": service, "shop.run_id": run_id}),
         sampler=ParentBased(TraceIdRatioBased(share)),
     )
-    file = spans.open("a", encoding="utf-8")
-    to_file = ConsoleSpanExporter(out=file, formatter=one_line)
-    provider.add_span_processor(BatchSpanProcessor(to_file, schedule_delay_millis=EXPORT_EVERY))
+    file = BatchSpanProcessor(FileExporter(spans), schedule_delay_millis=EXPORT_EVERY)
+    provider.add_span_processor(file)
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
