@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -47,6 +48,11 @@ class FeatureSet:
     def table(self) -> str:
         """The name of the table with its history."""
         return f"{self.entity_type}_v{self.version}"
+
+    @cached_property
+    def places(self) -> dict[Feature, int]:
+        """Where each feature stands, from 0."""
+        return {feature: place for place, feature in enumerate(self.features)}
 
     def pick(self, names: Sequence[str] | None) -> tuple[Feature, ...]:
         """The features of these names in this order, all for None; UnknownFeature otherwise."""

@@ -163,6 +163,7 @@ class OfflineStore:
     ) -> tuple[int, int]:
         """(number of the run, how many of `rows` are new). All of them or, on an error, none."""
         with self.transaction() as cursor:
+            self._refuse_other_sql(cursor, features, origin[0])
             query = SQL(
                 "INSERT INTO {} (entity_type, version, row_count, definition, parameters, sources,"
                 " created) VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING run_id"
@@ -192,6 +193,21 @@ class OfflineStore:
                 return self._newest_run(cursor, features), 0
             cursor.execute(SQL("ANALYZE {table}").format(**places))
         return run_id, new
+
+    def _refuse_other_sql(
+        self, cursor: Cursor, features: FeatureSet, definition: str | None
+    ) -> None:
+        """Raise BadFeatures if a version was made by another SQL until now."""
+        query = SQL(
+            "SELECT run_id FROM {} WHERE (entity_type, version) = (%s, %s)"
+            " AND definition <> %s LIMIT 1"
+        ).format(self._table("runs"))
+        cursor.execute(query, (features.entity_type, features.version, definition))
+        if cursor.fetchone():
+            raise BadFeatures(
+                f"{features.entity_type} version {features.version} was made by another SQL: the "
+                "same names would mean something else. Save it as the next version."
+            )
 
     def _refuse_changes(self, cursor: Cursor, features: FeatureSet) -> None:
         """Raise BadFeatures if a row is there already with other values."""

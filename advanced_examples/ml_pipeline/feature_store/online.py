@@ -146,7 +146,7 @@ def answer(
 ) -> dict[int, dict[str, Value]]:  # fmt: skip
     """What was read, as {id: {name: value}}; None where nothing is known or it is too old."""
     names = [feature.name for feature in wanted]
-    places = [features.features.index(feature) + 2 for feature in wanted]
+    places = [features.places[feature] + 2 for feature in wanted]
     times = [name for name, feature in zip(names, wanted, strict=True) if feature.type == TIME]
     oldest = oldest_alive(features.ttl, now)
     in_order = places == list(range(2, len(places) + 2))
