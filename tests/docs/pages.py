@@ -19,9 +19,10 @@ from tests.support import load_lesson
 
 FENCE = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
+INDENTED = re.compile(r"^    (\S.*)$", re.MULTILINE)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 STEPS = re.compile(r"`data/(\d\d)` steps? (\d+(?:(?:–|, | and )\d+)*)")
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"\d[\d,_]*(?:\.\d+)?")
 STARTS = ("python", "python3", "curl", "docker", "source")
 
 
@@ -54,18 +55,15 @@ class Page:
         """The text without fenced blocks."""
         return FENCE.sub("", self.text)
 
-    def sections(self, level: int) -> dict[str, str]:
-        """Heading -> what stands under it, until the next heading of this or a higher level."""
-        found: dict[str, list[str]] = {}
-        title, fenced = "", False
-        for line in self.text.splitlines():
-            fenced ^= line.startswith("```")
-            heading = None if fenced else HEADING.match(line)
-            if heading and len(heading[1]) <= level:
-                title = heading[2] if len(heading[1]) == level else ""
-            found.setdefault(title, []).append(line)
-        found.pop("", None)
-        return {title: "\n".join(lines) for title, lines in found.items()}
+    def headings(self, level: int) -> list[str]:
+        """The headings of a level, in their order."""
+        return [title for signs, title in HEADING.findall(self.prose) if len(signs) == level]
+
+    def section(self, heading: str) -> str:
+        """What stands under a heading, without fenced blocks, until the next one of any level."""
+        return re.split(r"^#+ ", self.prose, flags=re.MULTILINE)[
+            1 + [title for _, title in HEADING.findall(self.prose)].index(heading)
+        ]
 
     def blocks(self) -> list[Block]:
         """The fenced blocks in their order; the section is the nearest heading of level 2."""
@@ -78,10 +76,9 @@ class Page:
         return found
 
     def commands(self) -> list[list[str]]:
-        """Every command, in a block or in a line of the text, as words."""
-        lines = [line for b in self.blocks() if b.kind == "bash" for line in b.text.splitlines()]
-        lines += [code for code in INLINE.findall(self.prose) if code.split()[0] in STARTS]
-        split = [shlex.split(line, comments=True) for line in lines]
+        """Every command as words: a line that is indented, or code within a sentence."""
+        lines = [*INDENTED.findall(self.prose), *INLINE.findall(self.prose)]
+        split = [shlex.split(line) for line in lines if line.split()[0] in STARTS]
         return [words for words in split if len(words) > 1]
 
     def tables(self, text: str | None = None) -> list[list[dict[str, str]]]:
@@ -89,8 +86,7 @@ class Page:
         found = []
         for lines in re.findall(r"(?:^\|.*\n?)+", self.prose if text is None else text, re.M):
             head, _, *rows = (
-                [cell.strip() for cell in line.strip("|").split("|")]
-                for line in lines.splitlines()
+                [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()
             )
             found.append([dict(zip(head, row, strict=True)) for row in rows])
         return found
@@ -161,7 +157,11 @@ def parts_of(call: ast.Call, main: ast.FunctionDef, module: ModuleType) -> Itera
     """The functions that one `lesson.step(name, …)` runs."""
     name = ast.unparse(call.args[0])
     for loop in ast.walk(main):
-        if isinstance(loop, ast.For) and ast.unparse(loop.target) == name and call in ast.walk(loop):
+        if (
+            isinstance(loop, ast.For)
+            and ast.unparse(loop.target) == name
+            and call in ast.walk(loop)
+        ):
             yield from eval(ast.unparse(loop.iter), vars(module))
             return
     yield eval(name, vars(module))
@@ -177,5 +177,5 @@ def spread(steps: str) -> list[int]:
 
 
 def numbers(text: str) -> set[float]:
-    """The numbers in a text; 1,029 and 1029 are one."""
-    return {float(number.rstrip(",").replace(",", "")) for number in NUMBER.findall(text)}
+    """The numbers in a text; 1,029, 1_029 and 1029 are one."""
+    return {float(re.sub("[,_]", "", number)) for number in NUMBER.findall(text)}
