@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,12 +40,16 @@ def lines() -> Iterator[Callable[[], list[dict]]]:
     structlog.reset_defaults()
     logging.getLogger().handlers, _ = before
     logging.getLogger().setLevel(before[1])
+    logging.captureWarnings(False)
 
 
+@pytest.mark.filterwarnings("always")
 def test_every_line_is_json_with_service_run_and_level(lines: Callable[[], list[dict]]) -> None:
     logs.log.info("order taken", order_id=7)
     logging.getLogger("a.library").warning("old %s", "style")
-    ours, library = lines()
+    warnings.warn("mind the gap", stacklevel=1)
+    ours, library, warning = lines()
+    assert "mind the gap" in warning["event"] and warning["level"] == "warning"
     assert (ours["service"], ours["run_id"], ours["level"]) == ("test", "run-1", "info")
     assert ours["event"] == "order taken" and ours["order_id"] == 7
     assert library["event"] == "old style" and library["run_id"] == "run-1"

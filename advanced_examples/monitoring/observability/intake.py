@@ -113,6 +113,7 @@ class Intake:
         """The open channel, or a new one; it confirms and returns what no queue wants."""
         async with self._opening:
             if self._channel is None or self._channel.is_closed:
+                await self.close()
                 self._connection = await aio_pika.connect(self.broker_url)
                 channel = await self._connection.channel(on_return_raises=True)
                 await channel.declare_queue(self.namespace.queue, durable=True)

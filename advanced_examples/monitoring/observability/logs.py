@@ -56,6 +56,7 @@ def start(service: str, run_id: str, stream: IO[str] | None = None, level: str =
         )
     )
     logging.basicConfig(handlers=[handler], level="WARNING", force=True)
+    logging.captureWarnings(True)  # Python's warnings as well: no line may be anything but JSON
     logging.getLogger("shop").setLevel(level)
     for library in ("pika", "aio_pika", "aiormq", "opentelemetry"):
         logging.getLogger(library).setLevel("CRITICAL")  # a lost connection is told once, by us
