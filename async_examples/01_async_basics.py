@@ -206,8 +206,8 @@ async def fastest_mirror(mirrors: dict[str, float]) -> tuple[set[str], list[str]
 
     tasks = [asyncio.create_task(fetch(*mirror)) for mirror in mirrors.items()]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    for task in tasks:
+        task.cancel()  # of no effect on the one that is done
     await asyncio.gather(*pending, return_exceptions=True)
     print(f"  {', '.join(log[len(mirrors) :])}")
     return {task.result() for task in done}, log
