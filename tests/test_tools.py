@@ -25,12 +25,12 @@ def test_root_on_debian_gets_what_is_missing_and_others_do_not() -> None:
     there = shutil.which("promtool") is not None
     found = tools.find_tool("promtool") is not None
     assert found == (there or tools.may_install()), "promtool comes with the package prometheus"
-    assert "prometheus" not in running(), "no service may be left running"
+    assert "prometheus" not in users_of_processes(), "no service may be left running"
 
 
-def running() -> set[str]:
-    """The names of all processes."""
-    return {process.info["name"] for process in psutil.process_iter(["name"])}
+def users_of_processes() -> set[str]:
+    """Who runs processes; the package's service has a user of its own, a test's Prometheus not."""
+    return {process.info["username"] for process in psutil.process_iter(["username"])}
 
 
 def test_what_is_missing_is_skipped_aloud_and_strict_makes_it_a_failure(tmp_path: Path) -> None:

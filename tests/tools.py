@@ -9,7 +9,7 @@ from pathlib import Path
 
 from course.stack.install import APT_GET, alone_on_this_machine, no_service_starts
 
-DEBIAN_PACKAGE = {"chromium": "chromium", "promtool": "prometheus"}
+DEBIAN_PACKAGE = {"chromium": "chromium", "promtool": "prometheus", "prometheus": "prometheus"}
 
 
 def may_install() -> bool:
