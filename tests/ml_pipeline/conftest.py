@@ -38,3 +38,14 @@ def store(service: Callable[[str], str], tmp_path: Path) -> Iterator[FeatureStor
     service("redis")
     with new_store(tmp_path) as store:
         yield store
+
+
+@pytest.fixture(scope="module")
+def shared_store(
+    service: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FeatureStore]:
+    """One store for tests that leave it as it was."""
+    service("postgres")
+    service("redis")
+    with new_store(tmp_path_factory.mktemp("parquet")) as store:
+        yield store
