@@ -59,7 +59,7 @@ FIGURES = [
 OTHERS = (
     r"^(#+) \S*\d\S* ", r"\(\d+ minutes\)", r"Everything is \d+ minutes", r"`[^`\n]*`",
     r"\]\([^)]*\)", r"^    .*$", r"(Module|Day|Theme|tasks?|day) \d( and \d)?", r"\bN\+1\b",
-    r"companion(\sguide's)?\s\d\.\d(( and | to )\d\.\d)*", r"\bfor 1\.4", r"Decimal128",
+    r"companion(\s+guide's)?\s+\d\.\d(( and | to )\d\.\d)*", r"\bfor 1\.4", r"Decimal128",
     r"\buser (2|123)\b", r"\[test_\d\d_\w+\.py", r"\bn = 5\b",
 )  # fmt: skip
 COLUMNS = ("from", "to", "minutes", "day", "after day", "lesson", "sections", "theme", "step",

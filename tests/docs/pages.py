@@ -92,6 +92,11 @@ class Page:
         return found
 
 
+STUDY, COMPANION, PLAN = PAGES = tuple(
+    Page(f"{name}.md") for name in ("STUDY_GUIDE", "COMPANION_GUIDE", "DETAILED_LESSON_PLAN")
+)
+
+
 def run_blocks(page: Page, section: str) -> tuple[dict[str, Any], list[tuple[Block, str]]]:
     """Run the Python blocks of a section one after another, as one program.
 
