@@ -14,7 +14,6 @@ Next     advanced_examples/monitoring/04_observability.py
 import warnings
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +27,7 @@ from feature_store.classroom import (
     ORDERS,
     Calendar,
     ask,
+    bad_frames,
     end_of,
     labelled,
     own_store,
@@ -200,7 +200,7 @@ def versions(lesson: Lesson, store: FeatureStore) -> None:
 
 
 def rules(lesson: Lesson, store: FeatureStore, clock: Calendar) -> None:
-    """What was known at that moment? Six rules, one row each.
+    """What was known at that moment? One row for each rule.
 
     One machine, values that may be used for ten days (their TTL). The value 20 holds from the 11th.
     On the 11th a reading was corrected from 20 to 21, which the store learned an hour later. On the
@@ -264,9 +264,8 @@ def plans(lesson: Lesson) -> None:
     backward = any("Index Scan Backward" in line for line in plan)
     lesson.check("LATERAL reads the index backwards", backward)
     lesson.check("and does not read the table", not any("Seq Scan on history" in p for p in plan))
-    slowest = max(times.values())
     lesson.check("it is the fastest", times["LATERAL"] == min(times.values()),
-                 f"the slowest takes {slowest / times['LATERAL']:.1f}x")  # fmt: skip
+                 f"the slowest takes {max(times.values()) / times['LATERAL']:.1f}x")  # fmt: skip
 
 
 def train(lesson: Lesson, store: FeatureStore) -> RandomForestClassifier:
@@ -301,16 +300,14 @@ def go_online(lesson: Lesson, store: FeatureStore) -> None:
     """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        first = store.get_features("customer", [1], version=None)
+        first = store.get_features("customer", [1])
     lesson.check("before, PostgreSQL answers with a warning", bool(said) and bool(first[1]))
     lesson.check("everybody is online", store.materialise("customer", version=1) == 2_000)
     offline = store.get_training_dataset("customer", version=1)
     online = store.get_features("customer", offline["customer_id"].tolist(), version=1)
-    rows = offline.drop(columns="at").astype(object).where(offline.notna(), None)
-    same = sum(
-        {**online[row["customer_id"]], "customer_id": row["customer_id"]} == row
-        for row in rows.to_dict("records")
-    )
+    rows = offline.drop(columns=["customer_id", "at"]).astype(object)
+    rows = rows.where(rows.notna(), None).to_dict("records")
+    same = sum(one == other for one, other in zip(online.values(), rows, strict=True))
     lesson.check("online equals offline, bit for bit", same == 2_000, f"{same:,} customers")
     store.materialise("customer", version=1)
     again = store.get_features("customer", offline["customer_id"].tolist(), version=1)
@@ -372,16 +369,7 @@ def refuse(lesson: Lesson, store: FeatureStore) -> None:
     changed, and look at Feast or Tecton before you write your own.
     """
     good = store.compute_customer_features(TODAY)
-    number = good["frequency"].astype("float64")
-    bad: dict[str, Any] = {
-        "no entity": ("customer", good.drop(columns="customer_id")),
-        "NaN": ("customer", good.assign(churn_risk=number.where(number > 0, np.nan))),
-        "infinity": ("customer", good.assign(churn_risk=number / 0)),
-        "a row twice": ("customer", pd.concat([good, good.head(1)])),
-        "another type": ("customer", good.assign(frequency=good["frequency"].astype("string"))),
-        "who?": ("supplier", good),
-    }
-    for entity_type, frame in bad.values():
+    for entity_type, frame in bad_frames(good):
         with lesson.expected_error(FeatureStoreError):
             store.save_features(entity_type, frame, version=1)
     with lesson.expected_error(FeatureStoreError):

@@ -58,6 +58,19 @@ def labelled(days: list[date]) -> pd.DataFrame:
     return labels.assign(at=(midnight + MORNING).dt.as_unit("us"))
 
 
+def bad_frames(good: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """(entity type, frame) that a store must refuse, each for a reason of its own."""
+    number = good["frequency"].astype("float64")
+    return [
+        ("customer", good.drop(columns="customer_id")),
+        ("customer", good.assign(churn_risk=number.where(number > 0))),
+        ("customer", good.assign(churn_risk=1 / number.where(number > 0, 0.0))),
+        ("customer", pd.concat([good, good.head(1)])),
+        ("customer", good.assign(frequency=good["frequency"].astype("string"))),
+        ("supplier", good),
+    ]
+
+
 def remove_keys() -> None:
     """Take the lesson's keys out of Redis."""
     with connect.redis() as client:
