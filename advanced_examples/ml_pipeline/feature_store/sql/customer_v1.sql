@@ -5,8 +5,11 @@ WITH known AS (
     FROM analytics.customer_features_as_of(%(as_of)s)
 ), rated AS (
     -- Risk: silent for three times as long as usual is certainly gone. A first approximation on
-    -- purpose; a model that learns from these features does better.
-    SELECT *, round(least(days_since_last_order / (3 * greatest(rhythm, 7)), 1), 4) AS risk
+    -- purpose; a model that learns from these features does better. Who never ordered has none:
+    -- least() would pass over the NULL and answer 1.
+    SELECT *, CASE WHEN total_orders > 0
+                   THEN round(least(days_since_last_order / (3 * greatest(rhythm, 7)), 1), 4)
+              END AS risk
     FROM known
 )
 SELECT customer_id,
