@@ -156,3 +156,15 @@ def test_the_formulations_of_the_lesson_answer_like_the_store(
     store.save_features("thing", history)
     answers = store.get_training_dataset("thing", ["value"], questions)["value"]
     assert [found[n + 1] for n in range(300)] == [None if pd.isna(a) else a for a in answers]
+
+
+def test_an_export_is_made_anew_when_rows_have_come(store: FeatureStore) -> None:
+    store.define("thing", "thing_id")
+    entities = pd.DataFrame({"thing_id": [1], "at": [BEGIN + 9 * HOUR]})
+    for hour in range(4):
+        at = BEGIN + hour * HOUR
+        store.save_features("thing", frame_of([(1, at, at, (hour, None, None, None, None))]))
+        for _ in range(2):
+            found = store.get_training_dataset("thing", ["whole"], entities, engine="duckdb")
+            assert found["whole"].tolist() == [hour]
+    assert [file.name for file in store.parquet_folder.iterdir()] == ["thing_v1.parquet"]

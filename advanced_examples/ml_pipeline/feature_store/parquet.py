@@ -67,6 +67,7 @@ def run_of(file: Path) -> int | None:
 
 
 def as_of(
+    duck: duckdb.DuckDBPyConnection,
     file: Path,
     asked: pa.Table,
     wanted: tuple[Feature, ...],
@@ -80,9 +81,10 @@ def as_of(
         flag="newest" if late_rows else "leads",
         time="event_us" if late_rows else "known_us",
     )
-    with duckdb.connect() as duck:
-        duck.register("asked", in_microseconds(asked, "at", "at_us"))
-        places = duck.sql(query, params={"file": str(file)}).to_arrow_table()["place"]
+    # The cursor is ours alone; the connection keeps what it has read of the file for the next one.
+    with duck.cursor() as cursor:
+        cursor.register("asked", in_microseconds(asked, "at", "at_us"))
+        places = cursor.sql(query, params={"file": str(file)}).to_arrow_table()["place"]
     rows = pq.read_table(file, columns=[feature.name for feature in wanted])
     return rows.replace_schema_metadata().take(places.combine_chunks())
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -77,6 +78,7 @@ class FeatureStore:
         self.offline = OfflineStore(lambda: connection_string or connect.url("postgres"), name)
         self.online = OnlineStore(lambda: redis_url or connect.url("redis"), name)
         self.parquet_folder = parquet_folder or settings.OUTPUT_DIR / name
+        self._duck: duckdb.DuckDBPyConnection | None = None
         self._served: dict[tuple[str, int | None], FeatureSet] = {}
 
     def __enter__(self) -> Self:
@@ -89,9 +91,17 @@ class FeatureStore:
         self.close()
 
     def close(self) -> None:
-        """End the connections to PostgreSQL and Redis."""
+        """End the connections; the next call would open new ones."""
         self.offline.close()
         self.online.close()
+        if self._duck is not None:
+            self._duck.close()
+            self._duck = None
+
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        """The connection of the Parquet engine, opened when it is needed."""
+        self._duck = self._duck or duckdb.connect()
+        return self._duck
 
     def now(self) -> datetime:
         """The present by the store's clock, in UTC."""
@@ -202,7 +212,7 @@ class FeatureStore:
             found = self.offline.as_of(features, asked, wanted, ttl, late_rows)
         elif engine == "duckdb":
             file = self.export(entity_type, features.version)
-            found = parquet.as_of(file, asked, wanted, ttl, late_rows)
+            found = parquet.as_of(self._duckdb(), file, asked, wanted, ttl, late_rows)
         else:
             raise FeatureStoreError(f"engine is 'postgres' or 'duckdb', not {engine!r}.")
         return frames.with_features(entities, found, [feature.name for feature in wanted])
