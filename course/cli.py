@@ -21,7 +21,8 @@ from course.errors import (
     UsageError,
 )
 
-PROJECTS_APART = ("sql_examples/dbt",)  # with an environment of their own
+# with an environment of their own
+PROJECTS_APART = ("sql_examples/dbt", "advanced_examples/etl/flow")
 BENCHMARKS = settings.ROOT / "docs" / "BENCHMARKS.md"
 
 

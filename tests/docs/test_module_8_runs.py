@@ -141,7 +141,8 @@ def test_requests_to_the_api(turn: None, service: Callable[[str], str]) -> None:
     if curl is None:
         pytest.skip("curl is not on this machine")
     asked = [words for words in COMPANION.commands() if words[0] == "curl"]
-    with prepared(replace(from_environment(), name=f"{NAME}_api")) as ready, process.service(ready) as api:
+    own = replace(from_environment(), name=f"{NAME}_api")
+    with prepared(own) as ready, process.service(ready) as api:
         said = []
         for words in asked:
             line = [word.replace("$BASE", api.url) for word in words[1:]]

@@ -14,6 +14,7 @@ TIME = re.compile(rf"{NUMBER}\s?(?:s|ms|µs|min|seconds?)\b")
 RATIO = re.compile(rf"{NUMBER}\s?(?:x\b|times\b|/s\b)")
 RATE = re.compile(rf"{NUMBER} [a-z]+/s\b")
 MEMORY = re.compile(rf"{NUMBER} (?:kB|KB|MB|KiB|MiB)\b")
+DURATION = re.compile(rf"(?<=_seconds: ){NUMBER}")
 PID = re.compile(r"\bpid \d+")
 PLAN = "| <plan>"
 
@@ -44,6 +45,7 @@ def replace_figures(line: str) -> str:
         (PID, "pid <n>"),
         (RATE, "<rate>"),
         (TIME, "<time>"),
+        (DURATION, "<time>"),
         (RATIO, "<ratio>"),
         (MEMORY, "<memory>"),
     ):
