@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,7 +66,7 @@ class Lesson:
         result = f(*args, **kwargs)
         if inspect.iscoroutine(result):
             with contextlib.closing(result) as coroutine:  # Ctrl-C may come before it is awaited
-                result = self._event_loop().run(coroutine)
+                result = self._event_loop().run(self._as_main_task(coroutine))
         self.console.say(f"  took {time.perf_counter() - start:.2f} s", "dim")
         return result
 
@@ -145,6 +145,19 @@ class Lesson:
 
             self._runner = asyncio.Runner()
         return self._runner
+
+    async def _as_main_task(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await the step; after Ctrl-C, what breaks while all is torn down is no news."""
+        import asyncio
+
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+
+        def tell(loop: "asyncio.AbstractEventLoop", context: dict[str, Any]) -> None:
+            if not (main and main.cancelling()):
+                loop.default_exception_handler(context)
+
+        loop.set_exception_handler(tell)
+        return await coroutine
 
     def _pause(self) -> None:
         hushed = self.steps < self._skip_to

@@ -6,6 +6,9 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from async_etl import letters, report
 from async_etl.breaker import CircuitOpen
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 complete, 1 incomplete or failed, 2 a wrong option, 69 no database, 130 Ctrl-C."""
     options = make_parser().parse_args(argv)
     try:
-        return asyncio.run(options.do(options))
+        return asyncio.run(without_remarks(options.do(options)))
     except (SourceError, CircuitOpen) as error:
         print(f"The source can't be had: {error}. Nothing was loaded.", file=sys.stderr)
         return FAILED
@@ -41,6 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C. Whole batches are kept; run the same again.", file=sys.stderr)
         return INTERRUPTED
+
+
+async def without_remarks(work: Awaitable[int]) -> int:
+    """Await the command; what asyncpg adds about a connection that is lost, our message says."""
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        lost = isinstance(context.get("exception"), asyncpg.ConnectionDoesNotExistError)
+        if not lost and not context["message"].startswith("Resetting connection"):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(tell)
+    return await work
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -21,6 +21,8 @@ LOOK_AGAIN = 0.02  # seconds
 # What DuckDB says when another process has the file, or another thread makes the same table.
 HELD = re.compile("lock on file|used by another process|conflict", re.IGNORECASE)
 
+DUPLICATE = re.compile("duplicate key", re.IGNORECASE)
+
 
 class DuckDBCustomerRepository(SqlStore):
     """A repository over one connection to a file."""
@@ -54,8 +56,9 @@ class DuckDBCustomerRepository(SqlStore):
 
     def _translated(self, error: Exception, customer: Customer | None) -> Exception | None:
         words = str(error)
-        if isinstance(error, duckdb.ConstraintException) and customer and "Duplicate key" in words:
-            if '"email: ' in words:
+        if isinstance(error, duckdb.ConstraintException) and customer and DUPLICATE.search(words):
+            # Against a row of the same transaction DuckDB names the value, but no column.
+            if '"email: ' in words or f'"{customer.email}"' in words:
                 return DuplicateEmail(customer.email)
             return AlreadyStored(customer.customer_id)
         # DuckDB lets transactions run side by side and looks for conflicts at the end.
