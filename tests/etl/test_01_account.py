@@ -89,21 +89,6 @@ def test_it_balances_and_keeps_the_newest_word(
     assert len(letters) == len(refused)
 
 
-def test_a_short_batch_does_not_overtake_the_long_one_before_it(tables: Tables) -> None:
-    pipeline = ETLPipeline(replace(QUICK, schema=tables.schema), trace_to="off")
-    past = {"city": "Kyiv", "temperature_c": 1, "humidity": 70, "wind_kmh": 20,
-            "conditions": "rain"}  # fmt: skip
-    long = [{**past, "observed_at": (NOW - timedelta(hours=n)).isoformat()} for n in range(20_000)]
-    short = [{**long[0], "temperature_c": 2}]  # another word of the same time: the first stands
-    metrics = asyncio.run(feed(pipeline, [(long, 0), (short, 0)], len(long)))
-    tables.check_account(metrics)
-    assert (metrics.loaded, metrics.deduplicated) == (20_000, 1)
-    query = "SELECT loaded FROM batches ORDER BY number"
-    assert tables.rows(query) == [(20_000,), (0,)]
-    query = "SELECT temperature_c FROM weather_readings WHERE observed_at = %s"
-    assert tables.rows(query, NOW) == [(1.0,)]
-
-
 def test_what_only_the_database_refuses_becomes_a_letter_and_the_rest_is_loaded(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
