@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
                      help="a fault for the demo API to do, as fail=0.2")  # fmt: skip
     run.add_argument("--timeout", type=float, default=5.0, help="of one attempt, seconds (5)")
     run.add_argument("--attempts", type=positive, default=6, help="for a request (6)")
-    run.add_argument("--batch-size", type=positive, default=20_000, help="records (20000)")
+    run.add_argument("--batch-size", type=positive, default=10_000, help="records (10000)")
     load = commands.add_parser("load", help="load a CSV file, for a backfill")
     load.set_defaults(do=do_load)
     load.add_argument("file", type=Path)

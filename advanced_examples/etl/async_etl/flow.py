@@ -20,7 +20,6 @@ from async_etl.rules import Rejected, Validator
 from async_etl.sources import Page
 from async_etl.store import Batch, Letter, Store
 
-LOADERS = 2  # one copies a batch to staging while the upsert of the other's runs
 Extracts = Mapping[str, tuple[Kind, AsyncIterator[Page]]]
 
 
@@ -85,8 +84,7 @@ class Flow:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._extract_all(extracts))
                 tasks.create_task(self._transform_all())
-                for _ in range(LOADERS):
-                    tasks.create_task(self._load_all())
+                tasks.create_task(self._load_all())
         except BaseExceptionGroup as group:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
@@ -135,12 +133,10 @@ class Flow:
             if batch.extracted >= self.batch_size:
                 await self._pass_batch(batch, span)
                 number += 1
-                batch = Batch(number, before=batch.committed)
-                span = self.tracer.start_span("transform")
+                batch, span = Batch(number), self.tracer.start_span("transform")
         if batch.extracted:
             await self._pass_batch(batch, span)
-        for _ in range(LOADERS):
-            await self.clean.put(None)
+        await self.clean.put(None)
 
     async def _pass_batch(self, batch: Batch, span: Any) -> None:
         span.set_attributes({"records": batch.extracted, "refused": len(batch.letters)})

@@ -1,11 +1,10 @@
 """The pipeline: what a program, the command line and a lesson use."""
 
 import asyncio
-import gc
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -22,22 +21,6 @@ from async_etl.sources import Page, Series, ask_clock, file_pages, pages, series
 from async_etl.store import Store
 from async_etl.tracing import tracing
 from course import connect, demo_api
-
-NEW_OBJECTS = 50_000  # before Python looks for cycles among them
-
-
-@contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """Look for cycles of objects seldom: records have none, and each look walks through them all.
-
-    By default Python looks after every 700 or 2,000 new objects. That took a third of our time.
-    """
-    usual = gc.get_threshold()
-    gc.set_threshold(NEW_OBJECTS, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 class ETLPipeline:
@@ -123,7 +106,6 @@ class ETLPipeline:
         store = Store(url, settings.schema, settings.store_patience)
         began = time.perf_counter()
         with (
-            collecting_seldom(),
             tracing(self.trace_to) as tracer,
             tracer.start_as_current_span("run", attributes={"run_id": str(run_id)}),
         ):

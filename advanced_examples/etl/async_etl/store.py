@@ -67,22 +67,12 @@ class Letter:
 
 @dataclass
 class Batch:
-    """Records and letters that are committed together; `extracted` raw records made them.
-
-    It is prepared while the batch before it is on its way, and committed after that one.
-    """
+    """Records and letters that are committed together; `extracted` raw records made them."""
 
     number: int
     records: dict[str, list[Record]] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     extracted: int = 0
-    before: asyncio.Event | None = None  # set when the batch before is committed
-    committed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def turn(self) -> None:
-        """Wait until the batch before is committed."""
-        if self.before:
-            await self.before.wait()
 
 
 @dataclass(frozen=True)
@@ -221,19 +211,13 @@ class Store:
         await note(end, "incomplete" if errors else "complete", "; ".join(errors))
 
     async def load(self, run_id: UUID, batch: Batch) -> Outcome:
-        """Commit the batch in its turn, once, however often the connection is lost meanwhile."""
+        """Commit the batch, once, however often the connection is lost meanwhile."""
 
         async def transaction() -> Outcome:
             async with self.pool.acquire() as connection, connection.transaction():
                 return await self.load_in(connection, run_id, batch)
 
-        try:
-            outcome = await transaction()
-        except AWAY:  # our patience with the database begins when it is our turn
-            await batch.turn()
-            outcome = await self.patiently(transaction)
-        batch.committed.set()
-        return outcome
+        return await self.patiently(transaction)
 
     async def load_in(
         self, connection: asyncpg.Connection, run_id: UUID, batch: Batch, still_dead: int = 0
@@ -252,8 +236,7 @@ class Store:
         loaded = 0
         for kind in KINDS.values():
             records = list(newest(kind, batch.records.get(kind.name, ())))
-            loaded += await self._upsert(connection, kind, records, letters, batch.turn)
-        await batch.turn()
+            loaded += await self._upsert(connection, kind, records, letters)
         kept = still_dead + await self._keep(connection, run_id, letters)
         outcome = Outcome(loaded, kept, batch.extracted - loaded - kept)
         await connection.execute(
@@ -263,13 +246,11 @@ class Store:
         return outcome
 
     async def _upsert(
-        self, connection: asyncpg.Connection, kind: Kind, records: list[Any], letters: list[Letter],
-        turn: Callable[[], Awaitable[None]],
-    ) -> int:  # fmt: skip
+        self, connection: asyncpg.Connection, kind: Kind, records: list[Any], letters: list[Letter]
+    ) -> int:
         """How many rows were added or changed. What the database itself refuses becomes a letter.
 
-        A batch with one poisoned record is halved until the record stands alone. Staging need not
-        wait for the batch before; the upsert does, as of two words of one time the first stands.
+        A batch with one poisoned record is halved until the record stands alone.
         """
         if not records:
             return 0
@@ -283,7 +264,6 @@ class Store:
                 await connection.copy_records_to_table(
                     staged, records=map(kind.row, records), columns=kind.columns
                 )
-                await turn()
                 done = await connection.execute(upsert_statement(kind))
                 return int(done.split()[-1])
         except REFUSED as error:
@@ -291,8 +271,8 @@ class Store:
                 letters.append(letter_of(kind, records[0], str(error)))
                 return 0
         half = len(records) // 2
-        first = await self._upsert(connection, kind, records[:half], letters, turn)
-        return first + await self._upsert(connection, kind, records[half:], letters, turn)
+        first = await self._upsert(connection, kind, records[:half], letters)
+        return first + await self._upsert(connection, kind, records[half:], letters)
 
     async def _keep(
         self, connection: asyncpg.Connection, run_id: UUID, letters: list[Letter]
