@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,7 +42,10 @@ class PrivateService(Visitor):
     @contextmanager
     def started(cls) -> Iterator["PrivateService"]:
         """Start the servers, prepare, start service and consumer; end all of it."""
-        stack = PrivateStack()
+        # Quorum queues of RabbitMQ 3.10 break when their folder's path has letters beyond Latin-1.
+        stack = PrivateStack(
+            Path(tempfile.mkdtemp(prefix="stack of a service ")).resolve() / "course"
+        )
         try:
             found = stack.find(*SERVICES)
             for name, endpoint in found.items():
