@@ -25,7 +25,6 @@ import sys
 from course import connect
 from recommendations_api.prepare import prepared
 from recommendations_api.settings import from_environment
-from pathlib import Path
 connect.prepare(["postgres"])
 with prepared(from_environment()) as settings:
     print(settings.model, flush=True)
