@@ -1,0 +1,1 @@
+"""Tools of this module that are nobody's subject."""

@@ -1,0 +1,143 @@
+"""How long, how many per second, how much memory, and which of several ways is faster.
+
+    with watch("read", items=1_000_000) as reading:
+        ...
+    print(reading.found)                  # read: 1,000,000 in 1.16 s, 862,069/s, +0.3 MB
+
+Memory is the growth of the process as the operating system counts it, because a student's laptop runs
+out of that, and not of Python objects. A process keeps what it once had: `in_new_process` measures in
+one that has had nothing yet.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+STATM = Path("/proc/self/statm")
+LOOK_EVERY = 0.005  # seconds
+MB = 1e6
+by_time = attrgetter("seconds")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a piece of work took: seconds of wall time, bytes by which the process grew at most.
+
+    `growth` is None where the system doesn't tell.
+    """
+
+    name: str
+    seconds: float
+    items: int = 1
+    growth: int | None = None
+    result: Any = None
+
+    @property
+    def per_second(self) -> float:
+        """Items a second."""
+        return self.items / self.seconds if self.seconds else float("inf")
+
+    def __str__(self) -> str:
+        memory = "" if self.growth is None else f", +{self.growth / MB:.1f} MB"
+        rate = f"{self.items:,} in {self.seconds:.2f} s, {self.per_second:,.0f}/s"
+        return f"{self.name}: {rate}{memory}"
+
+
+class Watch:
+    """A measurement under way; `found` is there when the block has ended."""
+
+    found: Measurement
+
+
+def resident() -> int | None:
+    """Bytes of this process in memory now; None where neither Linux nor psutil tells."""
+    if STATM.exists():
+        import resource
+
+        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return psutil.Process().memory_info().rss
+
+
+@contextmanager
+def watch(name: str, items: int = 1) -> Iterator[Watch]:
+    """Measure the block: time, and memory looked at every 5 ms by a thread beside it."""
+    measured, stop, highest = Watch(), threading.Event(), [resident()]
+    before = highest[0]
+
+    def look() -> None:
+        while not stop.wait(LOOK_EVERY):
+            highest.append(max(resident() or 0, highest.pop() or 0))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    start = time.perf_counter()
+    try:
+        yield measured
+    finally:
+        seconds = time.perf_counter() - start
+        stop.set()
+        thread.join()
+        growth = None
+        if before is not None:
+            growth = max(highest[0] or 0, resident() or 0) - before
+        measured.found = Measurement(name, seconds, items, growth)
+
+
+def measure(work: Callable[[], Any], name: str = "", items: int = 1) -> Measurement:
+    """Call `work` once and measure it; its return value is the `result`."""
+    with watch(name or getattr(work, "__name__", "work"), items) as watched:
+        result = work()
+    found = watched.found
+    return Measurement(found.name, found.seconds, items, found.growth, result)
+
+
+def in_new_process(function: Callable[..., Any], *arguments: Any, items: int = 1) -> Measurement:
+    """Measure `function(*arguments)` in a new Python, which has imported its module and no more.
+
+    `function` must be importable by its name, and the result must be picklable.
+    """
+    work = partial(measure, partial(function, *arguments), function.__name__, items)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(resident).result()  # the process has started and imported
+        return pool.submit(work).result()
+
+
+def compare(
+    ways: Mapping[str, Callable[[], Any]], items: int = 1, rounds: int = 3
+) -> dict[str, Measurement]:
+    """Measure the ways in turn, `rounds` times; each one's median by time, in the order given.
+
+    In turn, so that a machine that is slow for a second is slow for all of them.
+    """
+    found: dict[str, list[Measurement]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, work in ways.items():
+            found[name].append(measure(work, name, items))
+    return {name: sorted(runs, key=by_time)[rounds // 2] for name, runs in found.items()}
+
+
+def table(measurements: Mapping[str, Measurement]) -> list[dict[str, str]]:
+    """Rows for `lesson.table`: each way, and how often it takes the time of the first one."""
+    first = next(iter(measurements.values()))
+    return [
+        {
+            "way": name,
+            "seconds": f"{one.seconds:.2f}",
+            "per second": f"{one.per_second:,.0f}",
+            "times the first": f"{one.seconds / first.seconds:.2f}",
+            "memory": "?" if one.growth is None else f"+{one.growth / MB:.1f} MB",
+        }
+        for name, one in measurements.items()
+    ]
