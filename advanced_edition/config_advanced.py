@@ -1,8 +1,8 @@
 """Five tiers of one configuration: how much data, how many processes, how careful.
 
 A tier is chosen by `--tier`, by the variable ADVANCED_TIER, or it is `production`. `--rows N` then
-replaces the size of the lesson's own input. Values are fixed once chosen: a program that changes its
-settings while it runs can't be explained afterwards.
+replaces the size of the lesson's own input. Values are fixed once chosen: a program that changes
+its settings while it runs can't be explained afterwards.
 """
 
 import argparse
@@ -21,10 +21,10 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Config:
-    """One tier. Sizes are counts; `cache_bytes` bounds the first cache tier; `seed` makes the data.
+    """One tier: sizes are counts, `cache_bytes` bounds the first cache tier, `seed` makes the data.
 
-    `fsync` is the ledger's promise: `always` puts each accepted transaction on the disk before it is
-    confirmed, `batch` each `chunk_size` of them, `never` leaves the moment to the operating system.
+    `fsync` is the ledger's promise: `always` puts each accepted transaction on the disk before it
+    is confirmed, `batch` each `chunk_size` of them, `never` leaves it to the operating system.
     """
 
     tier: str

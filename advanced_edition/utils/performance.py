@@ -4,9 +4,9 @@
         ...
     print(reading.found)                  # read: 1,000,000 in 1.16 s, 862,069/s, +0.3 MB
 
-Memory is the growth of the process as the operating system counts it, because a student's laptop runs
-out of that, and not of Python objects. A process keeps what it once had: `in_new_process` measures in
-one that has had nothing yet.
+Memory is the growth of the process as the operating system counts it, because a laptop runs out of
+that, and not of Python objects. A process keeps what it once had: `in_new_process` measures in one
+that has had nothing yet.
 """
 
 import threading
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from operator import attrgetter
@@ -38,7 +38,7 @@ class Measurement:
     seconds: float
     items: int = 1
     growth: int | None = None
-    result: Any = None
+    result: Any = field(default=None, repr=False)
 
     @property
     def per_second(self) -> float:
