@@ -158,6 +158,18 @@ def test_the_formulations_of_the_lesson_answer_like_the_store(
     assert [found[n + 1] for n in range(300)] == [None if pd.isna(a) else a for a in answers]
 
 
+@pytest.mark.parametrize("known", [7, -(2**31), 2**31, 2**63 - 1])
+def test_ids_of_any_length_meet_their_own_and_nobody_else(store: FeatureStore, known: int) -> None:
+    """The export keeps short ids in 32 bits; 2**32 + 7 must not be taken for 7."""
+    store.define("thing", "thing_id")
+    store.save_features("thing", frame_of([(known, BEGIN, BEGIN, (1, None, None, None, None))]))
+    asked = [known, 2**32 + 7, -(2**63)]
+    entities = pd.DataFrame({"thing_id": asked, "at": [BEGIN] * 3})
+    for engine in ("postgres", "duckdb"):
+        found = store.get_training_dataset("thing", ["whole"], entities, engine=engine)["whole"]
+        assert found.astype(object).tolist() == [1, pd.NA, pd.NA]
+
+
 def test_an_export_is_made_anew_when_rows_have_come(store: FeatureStore) -> None:
     store.define("thing", "thing_id")
     entities = pd.DataFrame({"thing_id": [1], "at": [BEGIN + 9 * HOUR]})

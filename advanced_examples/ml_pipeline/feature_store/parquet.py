@@ -27,10 +27,11 @@ PREPARE = """
 """
 # leads: nothing newer was known when this row became known. newest: nothing newer is known today.
 # The join carries numbers of rows only: sorting a million rows with all their features would take
-# longer than fetching the hundred thousand that were found.
+# longer than fetching the hundred thousand that were found. An id that is too long for the file's
+# narrower type belongs to nobody in it: TRY_CAST gives NULL, which matches nothing.
 JOIN = """
     SELECT CASE WHEN {alive} THEN place END AS place
-    FROM asked
+    FROM (SELECT n, TRY_CAST(entity_id AS {id}) AS entity_id, at_us FROM asked) AS asked
     ASOF LEFT JOIN (SELECT entity_id, event_us, {time} AS time, file_row_number AS place
                     FROM read_parquet($file, file_row_number = true) WHERE {flag}) AS history
       ON asked.entity_id = history.entity_id AND asked.at_us >= history.time
@@ -48,11 +49,13 @@ def write(history: pa.Table, features: FeatureSet, run_id: int, file: Path) -> N
     with duckdb.connect() as duck:
         duck.register("history", history)
         rows = duck.sql(PREPARE.format(features=names)).to_arrow_table()
-    rows = rows.replace_schema_metadata({"run_id": str(run_id)})
+    rows = narrow_ids(rows).replace_schema_metadata({"run_id": str(run_id)})
+    # A dictionary pays for words that repeat; numbers are read twice as fast without.
+    words = [feature.name for feature in features.features if feature.type == "text"]
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.draft")
     try:
-        pq.write_table(rows, draft, row_group_size=GROUP, compression="lz4")
+        pq.write_table(rows, draft, row_group_size=GROUP, compression="lz4", use_dictionary=words)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -76,8 +79,10 @@ def as_of(
 ) -> pa.Table:
     """What was known: a row for each of `asked` (n, entity_id, at), in their order."""
     alive = "true" if ttl is None else f"event_us >= at_us - {ttl // MICROSECOND}"
+    narrow = pq.read_schema(file).field("entity_id").type == pa.int32()
     query = JOIN.format(
         alive=alive,
+        id="INTEGER" if narrow else "BIGINT",
         flag="newest" if late_rows else "leads",
         time="event_us" if late_rows else "known_us",
     )
@@ -87,6 +92,15 @@ def as_of(
         places = cursor.sql(query, params={"file": str(file)}).to_arrow_table()["place"]
     rows = pq.read_table(file, columns=[feature.name for feature in wanted])
     return rows.replace_schema_metadata().take(places.combine_chunks())
+
+
+def narrow_ids(rows: pa.Table) -> pa.Table:
+    """The same rows with ids of 32 bits if all fit: the join sorts by them a quarter faster."""
+    try:
+        ids = rows["entity_id"].cast(pa.int32())
+    except pa.ArrowInvalid:
+        return rows
+    return rows.set_column(rows.schema.get_field_index("entity_id"), "entity_id", ids)
 
 
 def in_microseconds(table: pa.Table, name: str, renamed: str) -> pa.Table:
