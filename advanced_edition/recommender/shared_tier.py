@@ -1,0 +1,123 @@
+"""The step of lesson 03 about the second tier: a Redis that all processes share, if it is there."""
+
+import time
+from functools import partial
+from statistics import median
+from typing import Any
+
+from config_advanced import MIB
+
+from course.errors import ServiceUnavailable
+from course.lesson import Lesson
+from recommender.cache import TieredCache
+from recommender.redis_tier import RedisTier
+from recommender.store import SimilarityStore
+
+NAME = "edition_03"
+PREFIX = f"{NAME}:v1:"
+REST = 60.0  # seconds; the step moves the clock by hand
+
+
+def shared_tier(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> None:
+    """The second tier is shared: Redis, an option.
+
+    Each process has its own first tier, cold after each deployment. What one process asked the
+    store for, the next one finds in Redis. It pays when the store is far away: here it is a file
+    beside us, and a look-up there takes no longer than a question to Redis.
+
+    When Redis is killed, answers come from the store: slower, not broken. After an error the tier
+    rests, for a Redis that hangs would make each caller wait (recommender/redis_tier.py).
+    """
+    try:
+        import redis
+
+        from course import connect
+        from course.workspace import own_redis, own_turn
+
+        url = connect.url("redis")
+    except ImportError as missing:
+        print(f"○ skipped: {missing.name} isn't installed. To get it: python3 learn.py up")
+        return
+    except ServiceUnavailable as missing:
+        print(f"○ skipped: {missing}")
+        return
+    connected = partial(redis.Redis.from_url, socket_timeout=1, socket_connect_timeout=1)
+    with own_turn(NAME):
+        with connected(url) as client:
+            try:
+                remove_keys(client)
+                two_processes(lesson, client, redis.RedisError, similar, visits)
+            finally:
+                remove_keys(client)
+        with own_redis(NAME) as server:
+            if server is None:
+                print("○ skipped: no Redis here that may be started and killed")
+                return
+            with connected(server.url) as client:
+                killed(lesson, server, client, redis.RedisError, similar, visits[:300])
+
+
+def remove_keys(client: Any) -> None:
+    """Delete what this lesson has in Redis, and nothing else."""
+    for key in client.scan_iter(f"{NAME}:*", count=1_000):
+        client.delete(key)
+
+
+def two_processes(
+    lesson: Lesson, client: Any, away: type[Exception], similar: SimilarityStore, visits: list[int]
+) -> None:
+    """Two processes, one after the other, with a first tier each and one Redis."""
+    rows, counts = [], []
+    for process in ("first", "second"):
+        cache = TieredCache(128 * MIB, similar, RedisTier(client, PREFIX, away))
+        for product in visits:
+            cache.get(product)
+        counts.append([tier.answered for tier in cache.answers()])
+        rows.append((process, *(f"{tier.hit_rate:.1%}" for tier in cache.answers()[:2]),
+                     f"{counts[-1][2]:,}"))  # fmt: skip
+    columns = ["process", "hits of its own", "hits of Redis", "questions to SQLite"]
+    lesson.table(rows, columns, f"{len(visits):,} visits, Zipf")
+    lesson.check("the second process needs no store", counts[1][2] == 0 < counts[0][2])
+
+    tier, key = RedisTier(client, PREFIX, away), visits[0]
+    raw, ours = [], []
+    for _ in range(300):
+        raw.append(timed(client.get, f"{PREFIX}{key}"))
+        ours.append(timed(tier.get, key))
+    times = median(ours) / median(raw)
+    rows = [("raw GET", median(raw) * 1e6), ("the tier", median(ours) * 1e6)]
+    lesson.table(rows, ["", "median µs"], measured=True)
+    lesson.check("the tier takes less than 3 times a raw GET", times < 3, f"{times:.2f}x")
+
+
+def timed(work: Any, argument: object) -> float:
+    """Seconds that `work(argument)` takes."""
+    start = time.perf_counter()
+    work(argument)
+    return time.perf_counter() - start
+
+
+def killed(
+    lesson: Lesson,
+    server: Any,
+    client: Any,
+    away: type[Exception],
+    similar: SimilarityStore,
+    visits: list[int],
+) -> None:
+    """Kill Redis and start it again; each time, a fresh process asks the same."""
+    now = [0.0]
+    tier = RedisTier(client, PREFIX, away, rest=REST, clock=lambda: now[0])
+    rows, wrong = [], 0
+    for state, change in (("up, empty", None), ("killed", server.kill), ("back", server.start)):
+        if change:
+            change()
+        now[0] += REST + 1
+        cache = TieredCache(128 * MIB, similar, tier)
+        wrong += sum(cache.get(product) != similar.get(product) for product in visits)
+        rows.append((state, *(one.answered for one in cache.answers()), tier.errors))
+    columns = ["Redis is", "by process", "by Redis", "by SQLite", "errors so far"]
+    lesson.table(rows, columns, f"{len(visits)} visits each")
+    lesson.check("of 900 answers none is wrong or missing", wrong == 0)
+    lesson.check("killed, it costs one error and then rests", rows[1][4] == 1)
+    lesson.check("back again, it answers again", rows[2][2] + rows[2][3] > 0 == rows[2][4] - 1)
