@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,12 +31,11 @@ PREPARE = """
 # longer than fetching the hundred thousand that were found. An id that is too long for the file's
 # narrower type belongs to nobody in it: TRY_CAST gives NULL, which matches nothing.
 JOIN = """
-    SELECT CASE WHEN {alive} THEN place END AS place
+    SELECT asked.n, CASE WHEN {alive} THEN place END AS place
     FROM (SELECT n, TRY_CAST(entity_id AS {id}) AS entity_id, at_us FROM asked) AS asked
     ASOF LEFT JOIN (SELECT entity_id, event_us, {time} AS time, file_row_number AS place
                     FROM read_parquet($file, file_row_number = true) WHERE {flag}) AS history
       ON asked.entity_id = history.entity_id AND asked.at_us >= history.time
-    ORDER BY asked.n
 """
 # DuckDB reads groups of this size side by side.
 GROUP = 122_880
@@ -89,9 +89,12 @@ def as_of(
     # The cursor is ours alone; the connection keeps what it has read of the file for the next one.
     with duck.cursor() as cursor:
         cursor.register("asked", in_microseconds(asked, "at", "at_us"))
-        places = cursor.sql(query, params={"file": str(file)}).to_arrow_table()["place"]
+        found = cursor.sql(query, params={"file": str(file)}).to_arrow_table()
+    in_order = np.empty(len(found), np.int64)
+    in_order[found["n"].to_numpy()] = np.arange(len(found))
+    places = found["place"].combine_chunks().take(pa.array(in_order))
     rows = pq.read_table(file, columns=[feature.name for feature in wanted])
-    return rows.replace_schema_metadata().take(places.combine_chunks())
+    return rows.replace_schema_metadata().take(places)
 
 
 def narrow_ids(rows: pa.Table) -> pa.Table:

@@ -211,7 +211,7 @@ class FeatureStore:
         if engine == "postgres":
             found = self.offline.as_of(features, asked, wanted, ttl, late_rows)
         elif engine == "duckdb":
-            file = self.export(entity_type, features.version)
+            file = self._export(features)
             found = parquet.as_of(self._duckdb(), file, asked, wanted, ttl, late_rows)
         else:
             raise FeatureStoreError(f"engine is 'postgres' or 'duckdb', not {engine!r}.")
@@ -224,7 +224,9 @@ class FeatureStore:
 
     def export(self, entity_type: str, version: int | None = None) -> Path:
         """Write a version's history as Parquet, unless the file has everything; its path."""
-        features = self.offline.feature_set(entity_type, version)
+        return self._export(self.offline.feature_set(entity_type, version))
+
+    def _export(self, features: FeatureSet) -> Path:
         file = self.parquet_folder / f"{features.table}.parquet"
         # The run is asked for before the rows: should one come between, the file is made anew.
         newest = self.offline.newest_run(features)
