@@ -103,12 +103,12 @@ def tiers(lesson: Lesson, similar: store.SimilarityStore, config: Config) -> Non
 
     tracemalloc.start()
     tier, before = NearTier(MIB), tracemalloc.get_traced_memory()[0]
-    for product in range(1_000, 1_000 + min(config.products, 6_000)):
+    for product in range(min(config.products, 6_000)):
         tier.put(product, similar.get(product))
     real = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     lesson.check("1 MiB is never passed", tier.bytes <= MIB and tier.entries[product] is not None)
-    lesson.check("Python really took no more, and little less", 0.75 < real / tier.bytes < 1.1)
+    lesson.check("Python took no more than was counted, and over half", 0.5 < real / tier.bytes < 1)
 
 
 def microseconds(took: list[float]) -> tuple[str, str]:
@@ -216,7 +216,7 @@ def what_matters(lesson: Lesson, config: Config) -> None:
     looks half as important as it is. Shuffle or drop them together.
     """
     rng = random.Random(config.seed)
-    rows, bought = importance.table_of_visits(8_000, rng)
+    rows, bought = importance.table_of_visits(6_000, rng)
     train, test = slice(0, 4_000), slice(4_000, None)
     model = importance.fit(rows[train], bought[train])
     found = importance.permutation_importance(model, rows[test], bought[test], rng)
@@ -239,7 +239,7 @@ def what_matters(lesson: Lesson, config: Config) -> None:
         next(one.mean for one in those if one.feature == "similarity") for those in (found, again)
     )
     lesson.check("beside its twin, a feature looks less than half as important",
-                 shared < alone / 2, f"{alone:.3f} -> {shared:.3f}")  # fmt: skip
+                 shared < alone / 2, f"{alone:.3f} → {shared:.3f}")  # fmt: skip
 
 
 def leaving(lesson: Lesson, config: Config) -> list[customers.Profile]:
@@ -302,10 +302,13 @@ def answering(lesson: Lesson, engine: RecommendationEngine, visits: list[int], l
              if len(best := engine.ranked(who, product)) > 2]  # fmt: skip
     first = fmean(category == favourite for category, favourite in shown)
     lesson.check("favourites come first twice as often as by chance", first > 2 / 8, f"{first:.0%}")
-    old = engine.get_user_profile(1)
-    engine.save_profiles([replace(old, segment=Segment.VIP)])
-    lesson.check("a saved profile is seen at once", engine.get_user_profile(1) != old
-                 or old.segment is Segment.VIP)  # fmt: skip
+    last = engine.ranked(who := asked[0][0], some := engine.catalogue.product(1))[-1]
+    for _ in range(20):
+        engine.learn(who, last, similarity=0.5, bought=True)
+    lesson.check("what is bought comes first from then on", engine.ranked(who, some)[0] == last)
+    richer = replace(engine.get_user_profile(1), ltv=1_000_000.0)
+    engine.save_profiles([richer])
+    lesson.check("a saved profile is seen at once", engine.get_user_profile(1) == richer)
 
 
 def when_not(lesson: Lesson) -> None:

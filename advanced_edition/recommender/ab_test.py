@@ -34,9 +34,10 @@ def planning(lesson: Lesson) -> int:
     more = [experiments.variant(EXPERIMENT, user, 0.6) for user in users]
     back = [pair for pair in zip(groups, more, strict=True) if pair == ("B", "A")]
     lesson.check("a larger share of B sends nobody back to A", not back)
-    sizes = [(f"{BASE:.0%} -> {to:.0%}", experiments.sample_size(BASE, to))
+    sizes = [(f"{BASE:.0%} → {to:.1%}", experiments.sample_size(BASE, to))
              for to in (WANTED, 0.25, 0.225, 0.21)]  # fmt: skip
-    lesson.table(sizes, ["change", "users in each group"], "To find it in 80 % of tests")
+    printed = [(change, f"{users:,}") for change, users in sizes]
+    lesson.table(printed, ["change", "users in each group"], "To find it in 80 % of tests")
     lesson.check("half the change, about four times the users", 3.4 < sizes[1][1] / sizes[0][1] < 4)
     return sizes[0][1]
 
@@ -83,7 +84,8 @@ def deciding(lesson: Lesson, engine: RecommendationEngine, visits: list[int], li
             for group in users]  # fmt: skip
     lesson.table(rows, ["group", "users", "bought", "conversion"])
     result = experiments.z_test(bought["A"], users["A"], bought["B"], users["B"])
+    p = f"p = {result.p:.4f}" if result.p >= 0.0001 else "p < 0.0001"
     lesson.check(f"each group has the {needed} users it needs", min(users.values()) >= needed)
     lesson.check("the sizes may be chance", not experiments.ratio_is_wrong(*users.values()))
     lesson.check("B sells more", result.significant() and result.low > 0,
-                 f"{result.low:+.1%} to {result.high:+.1%}, p = {result.p:.4f}")  # fmt: skip
+                 f"{result.low:+.1%} to {result.high:+.1%}, {p}")  # fmt: skip

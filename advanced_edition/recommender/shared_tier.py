@@ -29,21 +29,23 @@ def shared_tier(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> 
     rests, for a Redis that hangs would make each caller wait (recommender/redis_tier.py).
     """
     try:
-        import redis
-
-        from course import connect
-        from course.workspace import own_redis, own_turn
-
-        url = connect.url("redis")
+        with_redis(lesson, similar, visits)
     except ImportError as missing:
         print(f"○ skipped: {missing.name} isn't installed. To get it: python3 learn.py up")
-        return
     except ServiceUnavailable as missing:
         print(f"○ skipped: {missing}")
-        return
+
+
+def with_redis(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> None:
+    """The step, where Redis and its library are there; ImportError or ServiceUnavailable if not."""
+    import redis
+
+    from course import connect
+    from course.workspace import own_redis, own_turn
+
     connected = partial(redis.Redis.from_url, socket_timeout=1, socket_connect_timeout=1)
     with own_turn(NAME):
-        with connected(url) as client:
+        with connected(connect.url("redis")) as client:
             try:
                 remove_keys(client)
                 two_processes(lesson, client, redis.RedisError, similar, visits)
