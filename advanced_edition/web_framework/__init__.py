@@ -2,8 +2,8 @@
 
 Read it in this order: `request`, `response` and `errors`; `routing`; `onion`; `injection`; `app`,
 which joins them. That is the core. On top: `conditional`, `caching`, `validation`, `security`,
-`files` and the layers in `middleware`. Beside: `testing`, a client without a network; `serving`, the
-standard library's server made fit for strangers; `fuzzing`, the strangers.
+`files` and the layers in `middleware`. Beside: `testing`, a client without a network; `serving`,
+the standard library's server made fit for strangers; `fuzzing`, the strangers.
 """
 
 from web_framework.app import App

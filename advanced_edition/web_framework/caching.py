@@ -1,4 +1,4 @@
-"""`@cache`: keep a handler's answer for a while, and give it a tag so that clients can keep it too."""
+"""`@cache`: keep a handler's answer for a while, with a tag so that clients can keep it too."""
 
 import threading
 import time
@@ -26,8 +26,8 @@ def cache(
     """Answer from memory for `seconds`; the `entries` used last are kept.
 
     For answers that depend on path and query alone. A request that brings a token is passed on and
-    its answer is not kept: what one user may see, another one must not get. Two requests at the same
-    moment may both do the work.
+    its answer is not kept: what one user may see, another one must not get. Two requests at the
+    same moment may both do the work.
     """
     return around(Cache(seconds, entries, clock))
 

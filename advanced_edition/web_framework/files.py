@@ -15,8 +15,8 @@ def send_file(folder: Path, name: str) -> Response:
     """The file `name` below `folder` as a stream, with an ETag of its size and time.
 
     Raises HttpError 404 for what isn't there and for what lies outside: `..`, an absolute path or a
-    symbolic link must not lead to the password file. Where it leads is asked of the file system, not
-    of the text.
+    symbolic link must not lead to the password file. Where it leads is asked of the file system,
+    not of the text.
     """
     folder = folder.resolve()
     try:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from web_framework.errors import SetupError
 from web_framework.request import Request
 
+
 class Provider(NamedTuple):
     """How a parameter is made; `opens` says that it yields and wants to go on at the end."""
 
@@ -63,8 +64,8 @@ class Injector:
         ]
         if missing:
             raise SetupError(
-                f"{function.__name__} needs {', '.join(missing)}, and nobody provides that: "
-                "put it into the path, or register a provider before"
+                f"{function.__name__}() needs {', '.join(missing)}, and nobody provides that\n"
+                "Put it into the path, or register a provider before the route."
             )
         return names
 

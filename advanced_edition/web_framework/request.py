@@ -1,7 +1,7 @@
 """What came from the client, read out of the WSGI environment, and read with suspicion.
 
-The server hands over a dictionary of strings (PEP 3333). Its bytes were decoded as Latin-1, whatever
-they meant, and lengths are what the client says they are.
+The server hands over a dictionary of strings (PEP 3333). Its bytes were decoded as Latin-1,
+whatever they meant, and lengths are what the client says they are.
 """
 
 import json
@@ -76,7 +76,7 @@ class Request:
         return dict(pairs)
 
     def check(self) -> None:
-        """Refuse what no handler should see: bad encodings, and lengths that two may read in two ways.
+        """Refuse what no handler should see: bad encodings, and unclear lengths.
 
         A length that a proxy reads one way and we another lets the rest of a body pass as the
         next request (request smuggling).
@@ -128,9 +128,7 @@ class Request:
         if kind != "application/json":
             raise HttpError(415, "send application/json")
         try:
-            return json.loads(
-                self.body.decode(), parse_float=_finite, parse_constant=_no_number
-            )
+            return json.loads(self.body.decode(), parse_float=_finite, parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise HttpError(400, "the body is not JSON") from None
 

@@ -157,9 +157,7 @@ def _walk(
     return None
 
 
-def _at(
-    node: Node, values: tuple, method: str, allowed: set[str]
-) -> tuple[Route, tuple] | None:
+def _at(node: Node, values: tuple, method: str, allowed: set[str]) -> tuple[Route, tuple] | None:
     route = node.routes.get(method)
     if route is None:
         allowed.update(node.routes)

@@ -4,8 +4,8 @@
         urllib.request.urlopen(url + "/products")
 
 wsgiref is for teaching and development: a thread for each connection, HTTP/1.0, no TLS. What it
-forgives and others don't is refused here, because two programs that read one request differently can
-be played against each other.
+forgives and others don't is refused here, because two programs that read one request differently
+can be played against each other.
 """
 
 import json
@@ -167,5 +167,6 @@ def serve_with_waitress(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.close()
-        thread.join(timeout=PATIENCE)
+        server.trigger.pull_trigger(server.close)  # in its own loop, which then ends
+        thread.join(PATIENCE)
+        server.task_dispatcher.shutdown()

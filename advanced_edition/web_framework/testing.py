@@ -1,7 +1,7 @@
 """A test client: requests without a network, each one under the standard library's validator.
 
-    client = Client(app)
-    assert client.get("/products/1").json() == {"number": 1}
+client = Client(app)
+assert client.get("/products/1").json() == {"number": 1}
 """
 
 import io

@@ -1,7 +1,7 @@
 """Smaller answers for clients that can unpack them: gzip, of whole bodies and of streams.
 
-Don't compress a secret together with what a stranger may choose: the length of the answer then tells
-how much of the secret was guessed (the attack is called BREACH).
+Don't compress a secret together with what a stranger may choose: the length of the answer then
+tells how much of the secret was guessed (the attack is called BREACH).
 """
 
 import gzip

@@ -1,7 +1,8 @@
 """One line of JSON for each request: who asked what, what came of it, how long it took.
 
 JSON and not free text, because a path may hold line breaks: in a plain log the client would write
-lines of its own. The body, the query and the Authorization header are not logged: they hold secrets.
+lines of its own. The body, the query and the Authorization header are not logged: they hold
+secrets.
 """
 
 import json
@@ -14,7 +15,7 @@ from web_framework.response import Response
 
 
 class Logging:
-    """Give each line to `write`. The time ends when the answer begins: a stream goes on after it."""
+    """Give each line to `write`. Its time ends when the answer begins: a stream goes on."""
 
     def __init__(
         self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic

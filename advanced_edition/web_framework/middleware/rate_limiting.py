@@ -1,7 +1,7 @@
 """Not too much from one client: a token bucket for each, 429 when it is empty.
 
-A bucket holds `burst` tokens and gains `per_second`. A request takes one. So a client may hurry for a
-moment but not for long. One bucket is two numbers, and the fill is computed when somebody looks.
+A bucket holds `burst` tokens and gains `per_second`. A request takes one. So a client may hurry for
+a moment but not for long. One bucket is two numbers, and the fill is computed when somebody looks.
 """
 
 import math
