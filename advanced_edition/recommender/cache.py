@@ -4,12 +4,12 @@ The first tier is bounded in bytes and not in entries, because memory is what ru
 who miss the same key at the same moment make one load between them (single-flight).
 """
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Any, Protocol
 
 # What an OrderedDict keeps for one entry beside key and value: a place in the hash table and one in
@@ -23,8 +23,11 @@ def deep_size(value: Any) -> int:
 
     What several values share is counted for each, so the figure is never too small.
     """
-    size = sys.getsizeof(value)
-    return size + sum(map(deep_size, value)) if isinstance(value, tuple) else size
+    size = getsizeof(value)
+    if isinstance(value, tuple):
+        for one in value:
+            size += deep_size(one) if isinstance(one, tuple) else getsizeof(one)
+    return size
 
 
 class NearTier:
@@ -113,18 +116,19 @@ class SingleFlight:
                 continue
 
     def _fly(self, key: Hashable, flight: Future, load: Callable[[], Any]) -> Any:
+        # The flight leaves the table before it lands: who comes later begins a new one.
         try:
             value = load()
-        except Exception as error:
-            flight.set_exception(error)
+        except BaseException as error:
+            del self._flights[key]
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+            else:
+                flight.cancel()
             raise
-        else:
-            flight.set_result(value)
-            return value
-        finally:
-            with self._lock:
-                del self._flights[key]
-            flight.cancel()  # does nothing to a flight that has arrived
+        del self._flights[key]
+        flight.set_result(value)
+        return value
 
 
 @dataclass
