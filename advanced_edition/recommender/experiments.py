@@ -114,7 +114,6 @@ def looks(each_look: int, times: int, rng: random.Random) -> list[float]:
     return seen
 
 
-def false_alarms(tests: Sequence[Sequence[float]], level: float, peek: bool) -> float:
-    """The share of tests without a difference that find one: at any look, or at the last."""
-    found = (min(seen) if peek else seen[-1] for seen in tests)
-    return sum(p < level for p in found) / len(tests)
+def false_alarms(tests: Sequence[Sequence[float]], times: int, level: float = LEVEL) -> float:
+    """The share of tests that find something in the first `times` looks, where nothing is."""
+    return sum(min(seen[:times]) < level for seen in tests) / len(tests)

@@ -9,7 +9,7 @@ Smith, York: Amazon.com recommendations, 2003.)
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain
 from math import sqrt
 
@@ -76,8 +76,8 @@ class PurchaseIndex:
         return min(together, key=lambda other: (-together[other], other), default=None)
 
 
-def rows(index: PurchaseIndex) -> Iterator[tuple[int, int, float]]:
-    """All similarities as (product, other, cosine), by product: ready for a table."""
-    for product in range(len(index.counts)):
+def rows(index: PurchaseIndex, products: Iterable[int]) -> Iterator[tuple[int, int, float]]:
+    """The similarities of `products` as (product, other, cosine), ready for a table."""
+    for product in products:
         for other, score in index.neighbours(product):
             yield product, other, score

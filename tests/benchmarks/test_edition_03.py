@@ -29,7 +29,7 @@ def similar(
 ) -> Iterator[store.SimilarityStore]:
     path = tmp_path_factory.mktemp("edition_03") / "similar.db"
     index = similarity.PurchaseIndex(shop.shop_baskets(catalogue, 6), PRODUCTS)
-    store.write(path, similarity.rows(index))
+    store.write(path, similarity.rows(index, range(PRODUCTS)))
     opened = store.SimilarityStore(path)
     yield opened
     opened.close()
