@@ -9,6 +9,7 @@ import random
 import re
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -121,16 +122,17 @@ def exchange(url: str, data: bytes, timeout: float = 20) -> bytes:
     parts = urlsplit(url)
     received = b""
     with socket.create_connection((parts.hostname, parts.port), timeout=timeout) as connection:
+        # A connection that the server has closed is no error here; a silent server is.
         try:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:
             pass
-        try:
+        with suppress(ConnectionError):
             while piece := connection.recv(65_536):
                 received += piece
-        except ConnectionError:
-            pass
     return received
 
 

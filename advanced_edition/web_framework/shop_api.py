@@ -30,7 +30,15 @@ WORDS = ["tea", "coffee", "honey", "olives", "bread", "salt", "pepper", "cheese"
 SECRET = b"for lessons only: a real one is random"
 LINES_A_PIECE = 1_000
 # Where something is; {} is a place to fill.
-PATHS = ["/products/{}", "/products", "/files/{}", "/search?word={}", "/login", "/{}", "{}"]
+PATHS = [
+    "/products/{}",
+    "/products",
+    "/files/{}",
+    "/search?word={}",
+    "/login",
+    "/{}",
+    "/export.csv",
+]
 Clock = Callable[[], float]
 
 
