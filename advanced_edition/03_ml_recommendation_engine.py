@@ -13,7 +13,6 @@ Next     04_web_api_simulation.py
 
 import random
 import tracemalloc
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from recommender.customers import Segment
 from recommender.engine import RecommendationEngine
 from recommender.one_load import one_load
 from recommender.shared_tier import shared_tier
+from utils import performance
 
 from course.errors import UsageError
 from course.lesson import Lesson, run
@@ -63,12 +63,17 @@ def belonging_together(lesson: Lesson, products: shop.Catalogue, config: Config)
     Two products in one basket once may be chance, so we ask for twice. A product that was hardly
     ever bought then has no neighbours: the cold start. Show bestsellers there.
     """
-    baskets = shop.shop_baskets(products, config.seed)
-    index = similarity.PurchaseIndex(baskets, products.size)
     path = config_advanced.DATA_DIR / f"similar_{products.size}_{config.seed}.db"
-    everything = lesson.progress(range(products.size), label="products compared")
-    written = store.write(path, similarity.rows(index, everything))
+    with performance.watch("baskets") as buying:
+        baskets = shop.shop_baskets(products, config.seed)
+    with performance.watch("similarities") as comparing:
+        index = similarity.PurchaseIndex(baskets, products.size)
+        everything = lesson.progress(range(products.size), label="products compared")
+        written = store.write(path, similarity.rows(index, everything))
     print(f"{len(baskets):,} baskets, {len(baskets.items):,} purchases, {written:,} similarities")
+    rows = [(one.name, f"{one.seconds:.1f}", megabytes(one.growth))
+            for one in (buying.found, comparing.found)]  # fmt: skip
+    lesson.table(rows, ["made", "seconds", "memory"], measured=True)
 
     sample = random.Random(config.seed).sample(range(1, products.size), 999)
     found = {product: index.neighbours(product) for product in sample}
@@ -82,6 +87,11 @@ def belonging_together(lesson: Lesson, products: shop.Catalogue, config: Config)
     lesson.check("by count alone it would often be the bag", bag > 0.2, f"{bag:.1%}")
     lesson.check("most products have neighbours", len(known) > 700, f"{len(known)} of 999")
     return path
+
+
+def megabytes(growth: int | None) -> str:
+    """Bytes that the process grew by, as text."""
+    return "not known here" if growth is None else f"+{growth / 1e6:.0f} MB"
 
 
 def tiers(lesson: Lesson, similar: store.SimilarityStore, config: Config) -> None:
@@ -170,9 +180,11 @@ def learning(lesson: Lesson, config: Config) -> tuple[online.OnlineLogistic, lis
     for window in range(1, WINDOWS + 1):
         if window == WINDOWS // 2 + 1:
             frozen = model.copy()
-            before = found_favourites(model, likes)
+            before = online.found_favourites(model, likes)
             likes = online.favourites(VISITORS // 2, rng) + likes[VISITORS // 2 :]
-        rows.append((window, *losses(model, frozen, online.events(likes, VISITS_IN_WINDOW, rng))))
+        rows.append(
+            (window, *online.losses(model, frozen, online.events(likes, VISITS_IN_WINDOW, rng)))
+        )
     columns = ["window", "always the mean", "learning", "frozen", "the truth itself"]
     printed = [(n, *(f"{one:.3f}" if one < 2 else "" for one in row)) for n, *row in rows]
     lesson.table(printed, columns, "Log loss: surprise per event, less is better")
@@ -181,30 +193,11 @@ def learning(lesson: Lesson, config: Config) -> tuple[online.OnlineLogistic, lis
     lesson.check("it finds the planted favourite of most visitors", before > 0.85, f"{before:.0%}")
     lesson.check("half of what can be known is learnt at half time", closed > 0.5, f"{closed:.0%}")
     lesson.check("after the change, learning beats frozen", rows[-1][2] < rows[-1][3] - 0.02)
-    after = found_favourites(model, likes)
-    lesson.check("and finds new favourites too", after > found_favourites(frozen, likes) + 0.15)
+    after = online.found_favourites(model, likes)
+    lesson.check(
+        "and finds new favourites too", after > online.found_favourites(frozen, likes) + 0.15
+    )
     return model, likes
-
-
-def losses(
-    model: online.OnlineLogistic,
-    frozen: online.OnlineLogistic | None,
-    events: Iterable[online.Event],
-) -> tuple[float, ...]:
-    """Mean log loss of the events' own mean, of the model, of the frozen one and of the truth."""
-    outcomes, forecasts = [], []
-    for event in events:
-        stale = frozen.predict(event.features) if frozen else 0.0
-        learnt = model.learn(event.features, event.bought)
-        outcomes.append(event.bought)
-        forecasts.append((learnt, stale, event.truth))
-    columns = [[fmean(outcomes)] * len(outcomes), *zip(*forecasts, strict=True)]
-    return tuple(fmean(map(online.log_loss, column, outcomes)) for column in columns)
-
-
-def found_favourites(model: online.OnlineLogistic, likes: list[str]) -> float:
-    """The share of visitors whose favourite category the model knows."""
-    return fmean(online.learnt_favourite(model, user) == name for user, name in enumerate(likes))
 
 
 def what_matters(lesson: Lesson, config: Config) -> None:

@@ -6,9 +6,10 @@ direction in which it would have been better predicted, and is forgotten.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import exp, log, sqrt
+from statistics import fmean
 
 from recommender.shop import CATEGORIES
 
@@ -125,3 +126,24 @@ def events(likes: list[str], count: int, rng: random.Random) -> Iterator[Event]:
 def learnt_favourite(model: OnlineLogistic, user_id: int) -> str:
     """The category with the highest weight for this visitor."""
     return max(CATEGORIES, key=lambda name: model.weights.get(taste(user_id, name), 0.0))
+
+
+def losses(
+    model: OnlineLogistic,
+    frozen: OnlineLogistic | None,
+    events: Iterable[Event],
+) -> tuple[float, ...]:
+    """Mean log loss of the events' own mean, of the model, of the frozen one and of the truth."""
+    outcomes, forecasts = [], []
+    for event in events:
+        stale = frozen.predict(event.features) if frozen else 0.0
+        learnt = model.learn(event.features, event.bought)
+        outcomes.append(event.bought)
+        forecasts.append((learnt, stale, event.truth))
+    columns = [[fmean(outcomes)] * len(outcomes), *zip(*forecasts, strict=True)]
+    return tuple(fmean(map(log_loss, column, outcomes)) for column in columns)
+
+
+def found_favourites(model: OnlineLogistic, likes: list[str]) -> float:
+    """The share of visitors whose favourite category the model knows."""
+    return fmean(learnt_favourite(model, user) == name for user, name in enumerate(likes))
