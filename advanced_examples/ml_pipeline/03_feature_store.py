@@ -12,32 +12,19 @@ Next     advanced_examples/monitoring/04_observability.py
 """
 
 import warnings
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from feature_store import FeatureStore, FeatureStoreError, end_of_today
-from feature_store.classroom import (
-    DAYS,
-    IN_PLAIN_SQL,
-    LABELS,
-    NAME,
-    NIGHT,
-    ORDERS,
-    Calendar,
-    ask,
-    bad_frames,
-    end_of,
-    labelled,
-    own_store,
-)
+from feature_store import FeatureStore, FeatureStoreError, classroom, end_of_today
+from feature_store.classroom import DAYS, IN_PLAIN_SQL, LABELS, NIGHT, Calendar, ask, end_of
 from feature_store.compute import definition
-from feature_store.formulations import BIG, FORMULATIONS
+from feature_store.formulations import compare
+from feature_store.pictures import late_row
+from feature_store.website import features_for_the_website
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
-from course import connect
 from course.lesson import Lesson, run
 from course.measure import seconds
 from course.settings import TODAY
@@ -89,33 +76,16 @@ def leak(lesson: Lesson) -> None:
     lesson.check("an honest test foretells the service", honest_test == honest_served)
 
 
-def rewritten(now: datetime) -> pd.DataFrame:
-    """The same features once more, as somebody wrote them for the website."""
-    orders = ask(ORDERS)
-    kept = orders[orders["status"] == "completed"].groupby("customer_id")
-    recent = orders[orders["ordered_at"] > now - timedelta(days=90)].groupby("customer_id")
-    found = pd.DataFrame({
-        "recency_days": (now - orders.groupby("customer_id")["ordered_at"].max()).dt.days,
-        "frequency": kept.size(),
-        "monetary_value": kept["total"].sum(),
-        "avg_order_value": kept["total"].mean(),
-        "orders_90d": recent.size(),
-        "spent_90d": recent["total"].sum(),
-    })  # fmt: skip
-    rest = ask(IN_PLAIN_SQL, TODAY)[["customer_id", "tenure_days", "avg_days_between_orders"]]
-    return rest.merge(found.reset_index(), how="left").fillna(0)
-
-
 def skew(lesson: Lesson) -> None:
     """The model that is fed other numbers.
 
     This model is honest. But training reads SQL, and the website has its own code for the same
-    features. It counts whole 24 hours instead of days, leaves cancelled orders out and puts 0 where
-    nothing is known. Each choice is defensible, no error is raised, and the model gets numbers with
-    another meaning than those it learned from. This is training/serving skew.
+    features, see website.py. It counts whole 24 hours instead of days, leaves cancelled orders out
+    and puts 0 where nothing is known. Each choice is defensible, no error is raised, and the model
+    gets numbers with another meaning than those it learned from. This is training/serving skew.
     """
     model = fit(ask(LABELS, DAYS[-1]).merge(ask(IN_PLAIN_SQL, DAYS[-1])))
-    trained, served = ask(IN_PLAIN_SQL, TODAY), rewritten(end_of_today())
+    trained, served = ask(IN_PLAIN_SQL, TODAY), features_for_the_website(end_of_today())
     a, b = matrix(trained), matrix(served)
     other = (a != b) & ~(np.isnan(a) & np.isnan(b))
     lesson.table([(name, int(count)) for name, count in zip(FEATURES, other.sum(0), strict=True)],
@@ -165,9 +135,8 @@ def keep(lesson: Lesson, store: FeatureStore, clock: Calendar) -> None:
         clock.now = end_of(day) + NIGHT
         saved = store.save_features("customer", store.compute_customer_features(day))
     again = store.compute_customer_features(TODAY)
-    lesson.check(
-        "the same rows again: none is new", store.save_features("customer", again).new == 0
-    )
+    new = store.save_features("customer", again).new
+    lesson.check("the same rows again: none is new", new == 0)
     again["frequency"] += 1
     with lesson.expected_error(FeatureStoreError):
         store.save_features("customer", again)
@@ -189,9 +158,8 @@ def versions(lesson: Lesson, store: FeatureStore) -> None:
     changed = store.compute_customer_features(TODAY, definition=sql)
     with lesson.expected_error(FeatureStoreError):
         store.save_features("customer", changed)
-    lesson.check(
-        "as version 2 it is kept", store.save_features("customer", changed, 2).new == 2_000
-    )
+    kept = store.save_features("customer", changed, 2)
+    lesson.check("as version 2 it is kept", kept.new == 2_000)
     old, new = (
         store.get_training_dataset("customer", ["frequency"], version=version)["frequency"]
         for version in (1, 2)
@@ -231,8 +199,10 @@ def rules(lesson: Lesson, store: FeatureStore, clock: Calendar) -> None:
                   for c, value in zip(cases, found, strict=True)],
                  ["machine", "asked about", "answer", "why"])  # fmt: skip
     lesson.check("all rules hold", found == [case[2] for case in cases])
-    loose = store.get_training_dataset("machine", None, entities.iloc[[4]], late_rows=True)
-    lesson.check("late_rows=True lets it in, on purpose", loose["value"].tolist() == [30])
+    figure, parted = late_row(store)
+    lesson.chart(figure, "known_then")
+    lesson.check("late_rows=True lets it in: the 14th to the 23rd get another answer",
+                 parted == list(range(14, 24)))  # fmt: skip
 
 
 def plans(lesson: Lesson) -> None:
@@ -245,25 +215,12 @@ def plans(lesson: Lesson) -> None:
     before you believe it: with few questions about short histories all three are fast.
     """
     entities, asked = (300, 2_000) if lesson.fast else (3_000, 20_000)
-    with closing(connect.postgres(options=f"-c search_path={NAME} -c jit=off")) as connection:
-        cursor = connection.cursor()
-        cursor.execute(BIG.format(entities=entities, asked=asked))
-        answers, times = {}, {}
-
-        def answer(name: str) -> None:
-            cursor.execute(FORMULATIONS[name])
-            answers[name] = sorted(cursor.fetchall())
-
-        for name in FORMULATIONS:
-            times[name] = min(seconds(lambda name=name: answer(name)) for _ in range(3))
-        cursor.execute(f"EXPLAIN (COSTS OFF) {FORMULATIONS['LATERAL']}")
-        plan = [line for (line,) in cursor.fetchall()]
+    answers, times, plan = compare(classroom.NAME, entities, asked)
     lesson.table(times.items(), ["way", "seconds"],
                  f"{asked:,} questions about {entities * 100:,} rows", measured=True)  # fmt: skip
     lesson.check("all three answer the same", len({tuple(rows) for rows in answers.values()}) == 1)
-    backward = any("Index Scan Backward" in line for line in plan)
-    lesson.check("LATERAL reads the index backwards", backward)
-    lesson.check("and does not read the table", not any("Seq Scan on history" in p for p in plan))
+    lesson.check("LATERAL reads the index backwards", "Index Scan Backward" in plan)
+    lesson.check("and does not read the table", "Seq Scan on history" not in plan)
     lesson.check("it is the fastest", times["LATERAL"] == min(times.values()),
                  f"the slowest takes {max(times.values()) / times['LATERAL']:.1f}x")  # fmt: skip
 
@@ -278,7 +235,7 @@ def train(lesson: Lesson, store: FeatureStore) -> RandomForestClassifier:
     lower than in step 1, which tested on the day that it had learned from. Customers change, so
     test across time, as the service will.
     """
-    labels = labelled(DAYS)
+    labels = classroom.labelled(DAYS)
     rows = store.get_training_dataset("customer", FEATURES, labels, version=1)
     other = store.get_training_dataset("customer", FEATURES, labels, version=1, engine="duckdb")
     lesson.check("both engines give the same frame", rows.equals(other), f"{len(rows):,} rows")
@@ -305,9 +262,8 @@ def go_online(lesson: Lesson, store: FeatureStore) -> None:
     lesson.check("everybody is online", store.materialise("customer", version=1) == 2_000)
     offline = store.get_training_dataset("customer", version=1)
     online = store.get_features("customer", offline["customer_id"].tolist(), version=1)
-    rows = offline.drop(columns=["customer_id", "at"]).astype(object)
-    rows = rows.where(rows.notna(), None).to_dict("records")
-    same = sum(one == other for one, other in zip(online.values(), rows, strict=True))
+    rows = zip(online.values(), classroom.plain_values(offline), strict=True)
+    same = sum(one == other for one, other in rows)
     lesson.check("online equals offline, bit for bit", same == 2_000, f"{same:,} customers")
     store.materialise("customer", version=1)
     again = store.get_features("customer", offline["customer_id"].tolist(), version=1)
@@ -369,7 +325,7 @@ def refuse(lesson: Lesson, store: FeatureStore) -> None:
     changed, and look at Feast or Tecton before you write your own.
     """
     good = store.compute_customer_features(TODAY)
-    for entity_type, frame in bad_frames(good):
+    for entity_type, frame in classroom.bad_frames(good):
         with lesson.expected_error(FeatureStoreError):
             store.save_features(entity_type, frame, version=1)
     with lesson.expected_error(FeatureStoreError):
@@ -383,7 +339,7 @@ def main(lesson: Lesson) -> None:
     lesson.step(leak, lesson)
     lesson.step(skew, lesson)
     clock = Calendar(end_of_today() + NIGHT)
-    with own_store(clock) as store:
+    with classroom.own_store(clock) as store:
         lesson.step(define, lesson, store)
         lesson.step(keep, lesson, store, clock)
         lesson.step(versions, lesson, store)

@@ -26,7 +26,6 @@ IN_PLAIN_SQL = """
     FROM analytics.customer_features_as_of(%s) ORDER BY customer_id
 """
 LABELS = "SELECT customer_id, as_of, churned FROM analytics.churn_labels_as_of(%s) ORDER BY 1"
-ORDERS = "SELECT customer_id, ordered_at, status, total::float8 FROM orders ORDER BY ordered_at"
 
 
 @dataclass
@@ -56,6 +55,12 @@ def labelled(days: list[date]) -> pd.DataFrame:
     labels = pd.concat([ask(LABELS, day) for day in days], ignore_index=True)
     midnight = pd.to_datetime(labels.pop("as_of"), utc=True) + timedelta(days=1)
     return labels.assign(at=(midnight + MORNING).dt.as_unit("us"))
+
+
+def plain_values(offline: pd.DataFrame) -> list[dict[str, object]]:
+    """The features of each row as plain values, None for NULL: what Redis should answer."""
+    rows = offline.drop(columns=["customer_id", "at"]).astype(object)
+    return rows.where(rows.notna(), None).to_dict("records")
 
 
 def bad_frames(good: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -48,21 +48,27 @@ class Peer:
                 entity_key_serialization_version=3,
             )
         )
-        driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
-        source = FileSource(
+        self.driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
+        self.source = FileSource(
             path=str(folder / "features.parquet"),
             timestamp_field="event_time",
             created_timestamp_column="created",
         )
+        self.names = names
+        self.live(days)
+        self.labels = pd.read_parquet(folder / "labels.parquet")
+
+    def live(self, days: float) -> int:
+        """From now on features live for so many days."""
         view = FeatureView(
             name=VIEW,
-            entities=[driver],
+            entities=[self.driver],
             ttl=timedelta(days=days),
-            schema=[Field(name=name, dtype=Float64) for name in names],
-            source=source,
+            schema=[Field(name=name, dtype=Float64) for name in self.names],
+            source=self.source,
         )
-        self.store.apply([driver, view])
-        self.labels = pd.read_parquet(folder / "labels.parquet")
+        self.store.apply([self.driver, view])
+        return 0
 
     def historical(self) -> float:
         """Seconds of get_historical_features; the answer is written to feast.parquet."""
