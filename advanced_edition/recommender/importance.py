@@ -68,10 +68,14 @@ def permutation_importance(
     bought: Sequence[bool],
     rng: random.Random,
     rounds: int = 5,
+    features: Sequence[str] | None = None,
 ) -> list[Importance]:
-    """The importance of each column, greatest first. Give it rows that the model has not seen."""
+    """The importance of all or some features, greatest first.
+
+    Give it rows that the model has not seen. Each round shuffles anew; the loss is a log loss.
+    """
     before, found = loss(model, rows, bought), []
-    for feature in rows[0]:
+    for feature in features or rows[0]:
         growth = []
         for _ in range(rounds):
             column = [row[feature] for row in rows]
