@@ -82,7 +82,7 @@ def _unbalanced(facts: Facts) -> str | None:
 RULES = (
     Rule("balance", CRITICAL, _unbalanced, "stop: the pipeline loses or invents rows"),
     Rule("quarantine rate", WARNING, _above("quarantined", 0.02), "read the top reasons"),
-    Rule("quarantine flood", CRITICAL, _above("quarantined", 0.10), "undo the run, call the source"),
+    Rule("quarantine flood", CRITICAL, _above("quarantined", 0.10), "undo it, call the source"),
     Rule("duplicate rate", WARNING, _above("deduplicated", 0.10), "is a file delivered twice?"),
     Rule("volume", WARNING, _volume, "compare with the source's own count"),
     Rule("freshness", CRITICAL, _stale, "has the export run?"),

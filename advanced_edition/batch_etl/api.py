@@ -1,6 +1,6 @@
 """The source that is a paged HTTP API, with a client that expects it to misbehave.
 
-`GET /orders?page=N` answers with JSON Lines: a page's rows, then `{"rows": 500, "next": 2}`, where
+`GET /orders?page=N` answers with JSON Lines: a page's rows, then `{"rows": 100, "next": 2}`, where
 next is null on the last page. The last line is how the client knows that a page came whole.
 """
 
@@ -58,7 +58,9 @@ class ApiSource:
             except HTTPError as error:
                 error.close()
                 if error.code not in TEMPORARY:
-                    raise SourceError(f"{self.name} answers {error.code} for {error.url}.") from error
+                    raise SourceError(
+                        f"{self.name} answers {error.code} for {error.url}."
+                    ) from error
                 trouble, reason = f"status {error.code}", error
                 pause = max(pause, retry_after(error.headers.get("Retry-After")))
             except GarbagePageError as error:
@@ -69,7 +71,7 @@ class ApiSource:
             if attempt < ATTEMPTS:
                 self.wait(min(pause, LONGEST_WAIT))
         raise SourceError(
-            f"{self.name} didn't deliver page {number} in {ATTEMPTS} attempts ({trouble}). What "
+            f"{self.name} didn't deliver page {number} in {ATTEMPTS} attempts ({trouble}).\nWhat "
             "came before is loaded; start the same run again and it goes on there."
         ) from reason
 

@@ -5,6 +5,7 @@ Who goes on from a position reads those bytes again: a file that was changed mea
 """
 
 import csv
+import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import BinaryIO
 from batch_etl.records import Block, Position, Refused, SourceError
 from batch_etl.schema import NAMES, WIDTH, shorten
 
-PIECE = 64 * 1024  # bytes read at once, about a thousand rows
+PIECE = 16 * 1024  # bytes read at once: few enough rows to stay in the processor's cache
 LONGEST_LINE = 1024 * 1024  # bytes; a longer line comes in parts, which the schema refuses
 RECORD_LINES = 50  # a quoted CSV field may hold line breaks, but not without end
 BOM = b"\xef\xbb\xbf"
@@ -34,8 +35,8 @@ def as_text(lines: Sequence[bytes]) -> list[str]:
 class LineFile:
     """A file of lines; what a row is says the subclass in `parse`."""
 
-    def __init__(self, path: Path, name: str = "") -> None:
-        self.path, self.name = path, name or path.name
+    def __init__(self, path: Path, name: str = "", piece: int = PIECE) -> None:
+        self.path, self.name, self.piece = path, name or path.name, piece
 
     def blocks(self, position: Position | None) -> Iterator[Block]:
         """The blocks of rows after `position`. Raises SourceError for a changed file."""
@@ -56,15 +57,17 @@ class LineFile:
         """
         raise NotImplementedError
 
-    def _blocks(self, file: BinaryIO, start: Position, position: Position | None) -> Iterator[Block]:
+    def _blocks(
+        self, file: BinaryIO, start: Position, position: Position | None
+    ) -> Iterator[Block]:
         at = position or start
         if position:
             self._verify(file, position)
         file.seek(at["offset"])
         left, at_end = b"", False
         while not at_end:
-            piece = file.read(PIECE)
-            at_end = len(piece) < PIECE
+            piece = file.read(self.piece)
+            at_end = len(piece) < self.piece
             lines = (left + piece).splitlines(keepends=True)
             cut = [] if at_end else lines[-1:]  # perhaps half a line: its rest comes
             if cut and (cut[0].endswith(b"\n") or len(cut[0]) > LONGEST_LINE):
@@ -88,7 +91,7 @@ class LineFile:
             crc, to_read = zlib.crc32(piece, crc), to_read - len(piece)
         if to_read or crc != position["crc"]:
             raise SourceError(
-                f"{self.name} was changed after a part of it had been loaded. Bring the old file "
+                f"{self.name} was changed after a part of it was loaded.\nBring the old file "
                 "back, or undo the run and load the new one under another run name."
             )
 
@@ -113,26 +116,24 @@ class CsvFile(LineFile):
 
     def parse(self, lines: Sequence[bytes], line: int, at_end: bool) -> tuple[Block, int]:
         """The rows; nearly always a row is a line, and then this is fast."""
-        texts = as_text(lines)
+        text = b"".join(lines).decode("utf-8", "surrogateescape")
         try:
-            rows = list(csv.reader(texts, strict=True))
+            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
         except csv.Error:
             rows = []
         if len(rows) == len(lines):
             block, taken = Block(rows, lines, range(line, line + len(lines)), [], {}), len(lines)
         else:
-            block, taken = self._one_by_one(lines, texts, line, at_end)
+            block, taken = self._one_by_one(lines, line, at_end)
         return self._tidy(block), taken
 
-    def _one_by_one(
-        self, lines: Sequence[bytes], texts: list[str], line: int, at_end: bool
-    ) -> tuple[Block, int]:
+    def _one_by_one(self, lines: Sequence[bytes], line: int, at_end: bool) -> tuple[Block, int]:
         """The rows where some are broken or have several lines.
 
         A broken quote would swallow what follows. So a row that can't be parsed costs its first
         line only, and reading goes on with the next one.
         """
-        block, taken = Block([], [], [], [], {}), 0
+        block, taken, texts = Block([], [], [], [], {}), 0, as_text(lines)
         while taken < len(lines) and (at_end or len(lines) - taken >= RECORD_LINES):
             used, reason = 1, ""
             try:

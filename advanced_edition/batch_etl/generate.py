@@ -36,18 +36,27 @@ UNTIDINESS: tuple[Callable[[list[str]], None], ...] = (
 )
 
 
-def order(number: int, revision: int, rng: random.Random) -> list[str]:
-    """The clean order `number` as its source writes it."""
-    pick = rng.random
+def order(number: int, revision: int) -> list[str]:
+    """The clean order `number` as its source writes it, the same in each source.
+
+    The multiplication scatters the numbers (Knuth, TAOCP 3, 6.4: multiplicative hashing).
+    """
+    rest = number * 11400714819323198485 % 2**64 >> 8
+    rest, day = divmod(rest, DAYS)
+    rest, customer = divmod(rest, 50_000)
+    rest, country = divmod(rest, len(_COUNTRIES))
+    rest, product = divmod(rest, len(_PRODUCTS))
+    rest, quantity = divmod(rest, 5)
+    rest, cents = divmod(rest, 4)
     return [
         str(number),
         str(revision),
-        _DATES[int(pick() * DAYS)],
-        f"customer{int(pick() * 50_000)}@example.com",
-        _COUNTRIES[int(pick() * len(_COUNTRIES))],
-        _PRODUCTS[int(pick() * len(_PRODUCTS))],
-        str(1 + int(pick() * 5)),
-        f"{1 + int(pick() * 99)}.{('00', '49', '90', '99')[int(pick() * 4)]}",
+        _DATES[day],
+        f"customer{customer}@example.com",
+        _COUNTRIES[country],
+        _PRODUCTS[product],
+        str(quantity + revision),  # a correction changes how many were bought
+        f"{1 + rest % 99}.{('00', '49', '90', '99')[cents]}",
     ]
 
 
@@ -61,7 +70,7 @@ def orders(first: int, count: int, rng: random.Random) -> Iterator[list[str]]:
             revision = 1 + (dice < REPEATED / 2)
         else:
             known, number = number, number + 1
-        row = order(known, revision, rng)
+        row = order(known, revision)
         if dice > 1 - BROKEN:
             place, text = BREAKS[int(rng.random() * len(BREAKS))]
             row[place] = text
@@ -115,12 +124,12 @@ class Files:
 
 def shares(rows: int) -> tuple[int, int, int]:
     """How many of `rows` come as CSV, as JSON Lines and from the API."""
-    api, lines = rows // 100, rows // 10
+    api, lines = rows // 50, rows // 10
     return rows - lines - api, lines, api
 
 
 def make(folder: Path, rows: int, seed: int) -> Files:
-    """The files of `rows` rows in all under `folder`; those that are there are taken as they are."""
+    """The files of `rows` rows in all under `folder`; what is there is used again."""
     files = Files(*(folder / f"{name}_{rows}_{seed}.{kind}" for name, kind in (
         ("orders_shop", "csv"), ("orders_web", "jsonl"), ("orders_partner", "jsonl"))))  # fmt: skip
     first = 1

@@ -8,7 +8,7 @@ from batch_etl.records import Block, Position, Refused, Source
 from batch_etl.schema import InvalidRowError, Order, enrich, validate
 from batch_etl.target import Account, Checkpoint, RunError, Target
 
-COMMIT_ROWS = 10_000
+COMMIT_ROWS = 5_000  # rows of one transaction: they are in memory together
 
 
 class TooManyBadRowsError(RunError):
@@ -138,5 +138,5 @@ def stop_if_bad(target: Target, name: str, source: str, account: Account, most: 
         target.undo(name)
         raise TooManyBadRowsError(
             f"{account.quarantined:,} of {account.rows_in:,} rows of {source} break the rules, "
-            f"more than {most:.0%}: the run {name!r} was taken back. Look at the source."
+            f"more than {most:.0%}.\nThe run {name!r} was taken back. Look at the source."
         )

@@ -56,7 +56,9 @@ def as_text(report: dict[str, Any]) -> str:
         f"  {'balances' if report['balances'] else 'DOES NOT BALANCE'}; {report['commits']:,} "
         f"commits, {report['seconds']:.2f} s, {report['rows_per_second']:,} rows/s",
     ]
-    lines += [f"  source {name}: {one['rows_in']:,} rows" for name, one in report["sources"].items()]
+    lines += [
+        f"  source {name}: {one['rows_in']:,} rows" for name, one in report["sources"].items()
+    ]
     lines += [f"  quarantined for {name}: {n:,}" for name, n in report["quarantine"].items()]
     lines += [f"  asked again after {name}: {n:,}" for name, n in report["troubles"].items()]
     lines += [f"  {a['severity'].upper()} {a['rule']}: {a['message']}. Next: {a['next_step']}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PAGE_ROWS = 500
+PAGE_ROWS = 100
 LIMITED, DROPPED, GARBAGE, HALF, BROKEN = "429", "drop", "garbage", "half", "503"
 Faults = Mapping[int, Sequence[str]]
 
