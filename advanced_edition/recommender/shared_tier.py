@@ -31,9 +31,10 @@ def shared_tier(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> 
     try:
         with_redis(lesson, similar, visits)
     except ImportError as missing:
-        print(f"○ skipped: {missing.name} isn't installed. To get it: python3 learn.py up")
+        skip = f"○ skipped: {missing.name} isn't installed. To get it: python3 learn.py up"
+        lesson.console.paragraphs(skip)
     except ServiceUnavailable as missing:
-        print(f"○ skipped: {missing}")
+        lesson.console.paragraphs(f"○ skipped: {missing}")
 
 
 def with_redis(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> None:
