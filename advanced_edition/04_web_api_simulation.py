@@ -14,28 +14,18 @@ Next     05_etl_data_pipeline.py
 
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 
 import config_advanced
 from web_framework import App, Logging, RateLimiting, Request, Response, SetupError
-from web_framework.clients import download, over_one_connection
+from web_framework.clients import download, open_url, over_one_connection
 from web_framework.fuzzing import bombard
 from web_framework.racing import dispatch_time, routing_times
 from web_framework.serving import serve, serve_with_waitress
 from web_framework.shop_api import PATHS, csv_lines, make_app, public_folder
-from web_framework.testing import Answer, Client
+from web_framework.testing import Answer, Client, Clock
 
 from course.lesson import Lesson, run
-
-
-class Clock:
-    """A clock that the lesson moves, so that nobody waits and every run is the same."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def show(lesson: Lesson, answers: dict[str, Answer], header: str) -> None:
@@ -291,10 +281,10 @@ def over_http(lesson: Lesson, app: App, rows: int) -> None:
     error can no longer become a 500, and the client sees the answer end early.
     """
     with serve(app) as url:
-        with urllib.request.urlopen(f"{url}/products/3") as answer:
+        with open_url(f"{url}/products/3") as answer:
             lesson.check("urllib gets a product", json.load(answer)["name"] == "honey")
         with lesson.expected_error(urllib.error.HTTPError):
-            urllib.request.urlopen(f"{url}/products/999")
+            open_url(f"{url}/products/999")
         size, plain = download(url, {}, rows)
         small, packed = download(url, {"Accept-Encoding": "gzip"}, rows)
     table = [
@@ -303,10 +293,10 @@ def over_http(lesson: Lesson, app: App, rows: int) -> None:
     ]
     columns = ["export", "bytes", "rows/s", "growth, MB"]
     lesson.table(table, columns, f"{rows:,} rows", measured=True)
-    lesson.check("all rows came", size == sum(len(piece) for piece in csv_lines(rows)))
+    lesson.check("all rows came", size == sum(map(len, csv_lines(rows))))
     lesson.check("packed it is less than half", small < size / 2)
-    flat = max(plain.growth or 0, packed.growth or 0) < 8e6
-    lesson.check("memory stays flat, under 8 MB", flat)
+    growth = max(plain.growth or 0, packed.growth or 0)
+    lesson.check("memory stays flat, under 8 MB", growth < 8e6)
 
 
 def strangers(lesson: Lesson, app: App, count: int) -> None:
@@ -322,7 +312,7 @@ def strangers(lesson: Lesson, app: App, count: int) -> None:
     admin = log_in(Client(app), "anna")["Authorization"]  # strangers who got that far, too
     with serve(app) as url:
         tally = bombard(url, PATHS, count, seed=6, credentials=admin)
-        with urllib.request.urlopen(f"{url}/files/hello.txt") as answer:
+        with open_url(f"{url}/files/hello.txt") as answer:
             alive = answer.status == 200
     rows = [(status or "closed", times) for status, times in sorted(tally.statuses.items())]
     lesson.table(rows, ["status", "times"], f"{count:,} requests", measured=True)

@@ -1,9 +1,11 @@
 """A small web framework: a WSGI application from the standard library alone.
 
-Read it in this order: `request`, `response` and `errors`; `routing`; `onion`; `injection`; `app`,
-which joins them. That is the core. On top: `conditional`, `caching`, `validation`, `security`,
-`files` and the layers in `middleware`. Beside: `testing`, a client without a network; `serving`,
-the standard library's server made fit for strangers; `fuzzing`, the strangers.
+Read it in this order. The way of a request: `request`, `response`, `errors`; `routing`; `onion`;
+`app`, which joins them. These six are the core, about 400 lines of code. What hangs on it, one idea
+a file: `converters`, `injection`, `conditional`, `caching`, `validation`, `security`, `files` and
+the layers in `middleware`. Beside it: `testing`, a client without a network; `serving`, the
+standard library's server made fit for strangers; `fuzzing`, the strangers; `shop_api`, an
+application; `clients` and `racing`, what the lesson asks and measures with.
 """
 
 from web_framework.app import App

@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 from utils.performance import Measurement, watch
 
+# This machine's proxy has no business between two parts of one program.
+open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
 
 def download(url: str, headers: dict[str, str], rows: int) -> tuple[int, Measurement]:
     """(bytes that came, what it took) for an export, read in pieces and thrown away."""
     request = urllib.request.Request(f"{url}/export.csv", headers=headers)
-    with watch("export", rows) as watched, urllib.request.urlopen(request) as answer:
+    with watch("export", rows) as watched, open_url(request) as answer:
         size = sum(len(piece) for piece in iter(lambda: answer.read(65_536), b""))
     return size, watched.found
 

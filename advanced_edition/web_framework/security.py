@@ -32,7 +32,12 @@ class User:
 
 
 def hash_password(password: str, salt: bytes | None = None) -> bytes:
-    """What may stand in a database: a salt of 16 bytes, then scrypt's answer (RFC 7914)."""
+    """What may stand in a database: a salt of 16 bytes, then scrypt's answer (RFC 7914).
+
+    Raises ValueError for a password of more than 200 characters.
+    """
+    if len(password) > LONGEST_PASSWORD:
+        raise ValueError(f"a password has at most {LONGEST_PASSWORD} characters")
     salt = salt or secrets.token_bytes(16)
     return salt + hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, **COST)
 
@@ -48,7 +53,7 @@ class Passwords:
         """The user, or None. An unknown name takes as long as a wrong password."""
         role, stored = self.users.get(name, self.nobody)
         given = hash_password(password[:LONGEST_PASSWORD], salt=stored[:16])
-        right = hmac.compare_digest(given, stored)
+        right = hmac.compare_digest(given, stored) and len(password) <= LONGEST_PASSWORD
         return User(name, role) if right and name in self.users else None
 
 

@@ -3,7 +3,8 @@
     with serve(app) as url:
         urllib.request.urlopen(url + "/products")
 
-wsgiref is for teaching and development: a thread for each connection, HTTP/1.0, no TLS. What it
+wsgiref is for teaching and development: a thread for each connection, HTTP/1.0, no TLS, and a client
+that sends a byte every nine seconds holds its thread for as long as it likes. What it
 forgives and others don't is refused here, because two programs that read one request differently
 can be played against each other.
 """

@@ -15,6 +15,15 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 
+class Clock:
+    """A clock that stands until somebody sets `now`, in seconds: nobody waits, all is the same."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back; names of headers are in lower case. `log` is what the server would log."""

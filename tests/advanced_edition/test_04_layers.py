@@ -30,16 +30,9 @@ from web_framework import (
     validate,
 )
 from web_framework.middleware.compression import accepts
-from web_framework.testing import Answer, Client
+from web_framework.testing import Answer, Client, Clock
 
 SECRET = b"s" * 32
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_the_four_layers_stand_under_their_names_and_work_together() -> None:
@@ -164,6 +157,12 @@ def test_passwords() -> None:
     for name, password in (("anna", "wrong"), ("nobody", ""), ("anna", ""), ("anna", "\ud800")):
         assert passwords.user(name, password) is None
     assert hash_password("a") != hash_password("a")  # each with a salt of its own
+    longest = "x" * 200
+    passwords = Passwords({"ivan": ("reader", hash_password(longest))})
+    assert passwords.user("ivan", longest)
+    assert passwords.user("ivan", longest + "y") is None
+    with pytest.raises(ValueError, match="at most 200"):
+        hash_password(longest + "y")
 
 
 def test_a_bucket_fills_with_time_and_is_ones_own() -> None:
@@ -227,6 +226,7 @@ def test_what_is_worth_packing() -> None:
     app.route("/short")(lambda: "a")
     app.route("/photo")(lambda: Response(b"a" * 1_000, content_type="image/png"))
     app.route("/stream")(lambda: (word for word in ["one", "two"]))
+    app.route("/varied")(lambda: Response(b"x", headers=[("Vary", "Accept")]))
     client = Client(app, {"Accept-Encoding": "gzip"})
     packed = {path: client.get(path).headers.get("content-encoding") for path in (
         "/text", "/short", "/photo", "/stream",
@@ -234,6 +234,7 @@ def test_what_is_worth_packing() -> None:
     assert packed == {"/text": "gzip", "/short": None, "/photo": None, "/stream": "gzip"}
     assert gzip.decompress(client.get("/stream").body) == b"onetwo"
     assert client.get("/text").headers["vary"] == "Accept-Encoding"
+    assert client.get("/varied").headers["vary"] == "Accept, Accept-Encoding"
     head = client.request("HEAD", "/text")
     assert head.headers["content-length"] == client.get("/text").headers["content-length"]
     assert Client(app).get("/text").body == b"a" * 1_000

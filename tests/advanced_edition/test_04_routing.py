@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from web_framework import App, HttpError, Request, Response, SetupError
-from web_framework.routing import CONVERTERS, Route, Router, rest
+from web_framework.converters import CONVERTERS, rest
+from web_framework.routing import Route, Router
 from web_framework.testing import Client
 
 IDENTIFIER = "12345678-1234-5678-1234-567812345678"

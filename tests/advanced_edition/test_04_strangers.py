@@ -3,13 +3,13 @@
 import random
 import socket
 import threading
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from wsgiref.validate import validator
 
 import pytest
 from web_framework.app import App
+from web_framework.clients import open_url
 from web_framework.fuzzing import Tally, bombard, exchange, request_bytes
 from web_framework.serving import serve, serve_with_waitress
 from web_framework.shop_api import PATHS, make_app, public_folder
@@ -48,7 +48,7 @@ def shop() -> Iterator[tuple[App, str]]:
 def survives(tally: Tally, url: str) -> None:
     sent, received = tally.bad[0] if tally.bad else (b"", b"")
     assert not tally.bad, f"{len(tally.bad)} bad, such as {sent[:500]!r} -> {received[:500]!r}"
-    with urllib.request.urlopen(f"{url}/files/hello.txt", timeout=20) as answer:
+    with open_url(f"{url}/files/hello.txt", timeout=20) as answer:
         assert answer.read() == b"hello\n"
 
 

@@ -29,7 +29,8 @@ class Compression:
         if not WORTH_IT.match(response.header("Content-Type") or ""):
             return response
         # Both forms have one address: whoever keeps copies must know what they depend on.
-        response.set("Vary", "Accept-Encoding")
+        others = response.header("Vary")
+        response.set("Vary", f"{others}, Accept-Encoding" if others else "Accept-Encoding")
         if response.header("Content-Encoding") or not accepts(request.header("Accept-Encoding")):
             return response
         if isinstance(response.body, Stream):

@@ -2,9 +2,9 @@
 
     dispatch.py ROUNDS REQUESTS
 
-Each application has the same hundred routes with a typed parameter and answers JSON. They are called
-as a WSGI server calls them, without a network. Prints a JSON object: for each name, the seconds for
-one request in every round.
+Each application has the same hundred routes with a typed parameter and answers JSON. They are
+called as a WSGI server calls them, without a network. Prints a JSON object: for each name, the
+seconds for one request in every round.
 """
 
 import io
