@@ -7,11 +7,12 @@ how much memory a million records take.
 
 import asyncio
 import csv
+import gc
 import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from async_etl import ETLPipeline, Settings
+from async_etl.pipeline import collect_seldom
 
 from course.measure import seconds
 from course.settings import ROOT
@@ -36,8 +38,10 @@ import asyncio, json, sys
 from pathlib import Path
 import psutil
 from async_etl import ETLPipeline, Settings
+from async_etl.pipeline import collect_seldom
 few, many = map(Path, sys.argv[2:4])
 pipeline = ETLPipeline(Settings(schema=sys.argv[1]), trace_to="off")
+collect_seldom()
 process, peak = psutil.Process(), 0
 
 async def watch():
@@ -74,6 +78,15 @@ def write(file: Path, count: int) -> Path:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("etl") / "readings.csv", ROWS)
+
+
+@pytest.fixture(autouse=True)
+def as_the_command_does() -> Iterator[None]:
+    """Look for cycles of objects as seldom as `python -m async_etl` does."""
+    usual = gc.get_threshold()
+    collect_seldom()
+    yield
+    gc.set_threshold(*usual)
 
 
 def test_a_million_records_through_all_stages(

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from async_etl import Metrics, Settings
 from async_etl.classroom import COMPARED
-from psycopg2.sql import SQL, Identifier
+from psycopg2.sql import SQL, Composable, Identifier
 
 QUICK = Settings(first_wait=0.01, longest_wait=0.05, open_for=0.05, store_patience=10)
 
@@ -38,13 +38,20 @@ class Tables:
             cursor.execute(query, values or None)
             return cursor.fetchall()
 
+    def do(self, statement: str | Composable) -> None:
+        """Execute a statement in the schema, and commit."""
+        options = f"-c search_path={self.schema}"
+        with (
+            closing(psycopg2.connect(self.url, options=options)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+            connection.commit()
+
     def drop(self) -> None:
         """Remove the schema with all that is in it."""
         assert self.schema.startswith("test_etl_"), f"{self.schema} is not ours to drop"
-        drop = SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(self.schema))
-        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
-            cursor.execute(drop)
-            connection.commit()
+        self.do(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(self.schema)))
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of the tables that a rerun must leave as they are."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from async_etl import KINDS, ETLPipeline, Metrics, WeatherReading, crooked
 from async_etl.sources import Page
@@ -87,6 +88,45 @@ def test_it_balances_and_keeps_the_newest_word(
     letters = tables.rows("SELECT as_of, payload FROM dead_letters")
     assert {((at - NOW).days, bytes(payload).decode()) for at, payload in letters} == refused
     assert len(letters) == len(refused)
+
+
+def test_a_short_batch_does_not_overtake_the_long_one_before_it(tables: Tables) -> None:
+    pipeline = ETLPipeline(replace(QUICK, schema=tables.schema), trace_to="off")
+    past = {"city": "Kyiv", "temperature_c": 1, "humidity": 70, "wind_kmh": 20,
+            "conditions": "rain"}  # fmt: skip
+    long = [{**past, "observed_at": (NOW - timedelta(hours=n)).isoformat()} for n in range(20_000)]
+    short = [{**long[0], "temperature_c": 2}]  # another word of the same time: the first stands
+    metrics = asyncio.run(feed(pipeline, [(long, 0), (short, 0)], len(long)))
+    tables.check_account(metrics)
+    assert (metrics.loaded, metrics.deduplicated) == (20_000, 1)
+    assert tables.rows("SELECT loaded FROM batches ORDER BY number") == [(20_000,), (0,)]
+    query = "SELECT temperature_c FROM weather_readings WHERE observed_at = %s"
+    assert tables.rows(query, NOW) == [(1.0,)]
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_batch_that_fails_ends_the_run_and_none_behind_it_is_loaded(
+    tables: Tables, failing: int
+) -> None:
+    pipeline = ETLPipeline(replace(QUICK, schema=tables.schema), trace_to="off")
+    raw = {"city": "Kyiv", "temperature_c": 1, "humidity": 70, "wind_kmh": 20,
+           "conditions": "rain"}  # fmt: skip
+    given = [([{**raw, "observed_at": (NOW - timedelta(hours=n)).isoformat()}], 0)
+             for n in range(40)]  # fmt: skip
+    asyncio.run(feed(pipeline, []))  # makes the tables
+    limit = f"ALTER TABLE batches ADD CHECK (number <> {failing}) NOT VALID"
+    tables.do(limit)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(20):
+            await feed(pipeline, given, 1)
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        asyncio.run(scenario())
+    loaded = tables.rows("SELECT number FROM batches ORDER BY number")
+    assert loaded == [(number,) for number in range(1, failing)]
+    assert len(tables.rows("SELECT 1 FROM weather_readings")) == failing - 1
+    assert tables.rows("SELECT count(*) FROM runs WHERE status = 'failed'") == [(1,)]
 
 
 def test_what_only_the_database_refuses_becomes_a_letter_and_the_rest_is_loaded(

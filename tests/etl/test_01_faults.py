@@ -9,6 +9,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -24,6 +26,7 @@ from tests.stack.private import PrivateStack, eventually
 pytestmark = pytest.mark.faults
 
 HOURS, DAYS, RECORDS = 1_500, 300, 1 + 2 * 1_500 + 215
+LINES = 15_000
 SERIES = (["Kyiv", "Lviv"], ["AAPL"])
 WINDOW = ["--cities", "Kyiv,Lviv", "--symbols", "AAPL", "--hours", str(HOURS), "--days", str(DAYS)]
 KNOBS = {
@@ -64,9 +67,15 @@ def source() -> Iterator[Source]:
 
 def start(tables: Tables, source: Source, *options: str) -> subprocess.Popen[str]:
     """The pipeline as a process, in small batches from a slow source."""
-    command = [sys.executable, "-m", "async_etl", "run", "--schema", tables.schema, "--source",
-               source.url, "--batch-size", "150", "--knob", "delay=0.03", "--trace", "off", *WINDOW,
-               *options]  # fmt: skip
+    return start_command(
+        tables, "run", "--source", source.url, "--batch-size", "150", "--knob", "delay=0.03",
+        "--trace", "off", *WINDOW, *options,
+    )  # fmt: skip
+
+
+def start_command(tables: Tables, *arguments: str) -> subprocess.Popen[str]:
+    """A command of the pipeline as a process."""
+    command = [sys.executable, "-m", "async_etl", *arguments, "--schema", tables.schema]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, "DATABASE_URL": tables.url},
@@ -187,6 +196,45 @@ def test_postgres_that_stays_away_ends_the_run_with_a_plain_message(
     tables.check_account()
     ends_with(0, start(tables, source))
     assert tables.everything() == expected
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes long enough to be killed in: its batches are ready before they are due."""
+    file = tmp_path_factory.mktemp("etl") / "archive.csv"
+    began, said = datetime(2020, 1, 1, tzinfo=UTC), "2025-10-26T12:00:00Z"
+    lines = (f"Kyiv,{(began + timedelta(hours=n)).isoformat()},{n % 30},70,20,rain,{said}\n"
+             for n in range(LINES))  # fmt: skip
+    file.write_text("".join(lines), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(("patience", "code"), [("1", 69), ("60", 0)], ids=["away", "back"])
+def test_postgres_killed_while_two_batches_are_on_their_way(
+    postgres: PrivateStack, private_tables: Tables, archive: Path, rng: random.Random,
+    patience: str, code: int,
+) -> None:  # fmt: skip
+    tables = private_tables
+
+    def load(patience: str) -> subprocess.Popen[str]:
+        return start_command(tables, "load", str(archive), "--batch-size", "500", "--trace", "off",
+                             "--patience", patience)  # fmt: skip
+
+    process = load(patience)
+    wanted = 1 + rng.randrange(20)
+    eventually(lambda: batches(tables) >= wanted or process.poll() is not None, 60)
+    time.sleep(rng.uniform(0, 0.03))
+    postgres.kill("postgres")
+    if code:
+        assert ends_with(code, process).startswith("PostgreSQL is away (")
+    postgres.find("postgres")
+    ends_with(0, load(patience) if code else process)
+    tables.check_account()
+    assert tables.rows("SELECT count(*), count(DISTINCT observed_at) FROM weather_readings") == [
+        (LINES, LINES)
+    ]
+    numbers = tables.rows("SELECT run_id, count(*), max(number) FROM batches GROUP BY 1")
+    assert all(count == last for _, count, last in numbers), "a batch overtook another"
 
 
 def run_against(settings: Settings) -> tuple[Metrics, dict[str, Any]]:

@@ -13,7 +13,7 @@ import asyncpg
 from async_etl import letters, report
 from async_etl.breaker import CircuitOpen
 from async_etl.client import SourceError
-from async_etl.pipeline import ETLPipeline
+from async_etl.pipeline import ETLPipeline, collect_seldom
 from async_etl.records import KINDS
 from async_etl.rules import CONDITIONS
 from async_etl.settings import Settings
@@ -73,7 +73,6 @@ def make_parser() -> argparse.ArgumentParser:
                      help="a fault for the demo API to do, as fail=0.2")  # fmt: skip
     run.add_argument("--timeout", type=float, default=5.0, help="of one attempt, seconds (5)")
     run.add_argument("--attempts", type=positive, default=6, help="for a request (6)")
-    run.add_argument("--batch-size", type=positive, default=10_000, help="records (10000)")
     load = commands.add_parser("load", help="load a CSV file, for a backfill")
     load.set_defaults(do=do_load)
     load.add_argument("file", type=Path)
@@ -82,6 +81,8 @@ def make_parser() -> argparse.ArgumentParser:
     replay.set_defaults(do=do_replay)
     listing = commands.add_parser("letters", help="show the dead letters that wait")
     listing.set_defaults(do=do_letters)
+    for command in (run, load):
+        command.add_argument("--batch-size", type=positive, default=20_000, help="records (20000)")
     for command in (run, load, replay):
         add_common(command)
     for command in (run, load, replay, listing):
@@ -136,7 +137,7 @@ async def do_load(options: argparse.Namespace) -> int:
     """Load a file."""
     if not options.file.is_file():
         raise ValueError(f"{options.file} is no file")
-    settings = Settings(**common(options))
+    settings = Settings(batch_size=options.batch_size, **common(options))
     return await with_pipeline(
         options, settings, lambda one: one.load_file(options.file, options.kind)
     )
@@ -192,4 +193,5 @@ async def with_pipeline(
 
 
 if __name__ == "__main__":
+    collect_seldom()
     sys.exit(main())

@@ -20,6 +20,7 @@ from async_etl.rules import Rejected, Validator
 from async_etl.sources import Page
 from async_etl.store import Batch, Letter, Store
 
+LOADERS = 2  # one batch is copied to staging while the one before it is upserted
 Extracts = Mapping[str, tuple[Kind, AsyncIterator[Page]]]
 
 
@@ -165,16 +166,35 @@ class Flow:
         self.metrics.count("transformed", len(records))
 
     async def _load_all(self) -> None:
-        while (batch := await self.clean.get()) is not None:
-            began = time.perf_counter()
-            with self.tracer.start_as_current_span("load") as span:
-                outcome = await self.store.load(self.run_id, batch)
-                span.set_attributes({"batch": batch.number, "loaded": outcome.loaded})
-            took = time.perf_counter() - began
-            self.metrics.meters.stage_seconds.labels("load").observe(took)
-            self.metrics.count("loaded", outcome.loaded)
-            self.metrics.count("quarantined", outcome.dead_lettered)
-            self.metrics.count("deduplicated", outcome.deduplicated)
+        """Load batches in their order, two at a time; each waits for the task of the one before.
+
+        A task always ends: done, failed or cancelled. So none waits for a turn that never comes.
+        """
+        places, before = asyncio.Semaphore(LOADERS), None
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await places.acquire()
+                batch = await self.clean.get()
+                if batch is None:
+                    return
+                before = tasks.create_task(self._load(batch, before))
+                before.add_done_callback(lambda _: places.release())
+
+    async def _load(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
+        async def turn() -> None:
+            if before:
+                await asyncio.wait([before])
+                before.result()  # it failed: so do we, nothing may overtake it
+
+        began = time.perf_counter()
+        with self.tracer.start_as_current_span("load") as span:
+            outcome = await self.store.load(self.run_id, batch, turn)
+            span.set_attributes({"batch": batch.number, "loaded": outcome.loaded})
+        took = time.perf_counter() - began
+        self.metrics.meters.stage_seconds.labels("load").observe(took)
+        self.metrics.count("loaded", outcome.loaded)
+        self.metrics.count("quarantined", outcome.dead_lettered)
+        self.metrics.count("deduplicated", outcome.deduplicated)
 
 
 async def one_page(page: Page) -> AsyncIterator[Page]:

@@ -24,8 +24,8 @@ class Settings:
     patience: float = 60.0  # for one request with all its attempts
     failures: int = 5  # in a row, then the breaker opens
     open_for: float = 1.0
-    batch_size: int = 10_000
-    queue_size: int = 4  # pages or batches that may wait between two stages
+    batch_size: int = 20_000
+    queue_size: int = 2  # pages or batches that may wait between two stages
     store_patience: float = 15.0  # for a database that is away
     conditions: frozenset[str] = CONDITIONS  # words for the weather that we know
     knobs: Mapping[str, str | float] = field(default_factory=dict)  # faults of the demo API

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from async_etl.rules import Rejected
 from async_etl.tables import LOCK, TABLES
 
 T = TypeVar("T")
+Turn = Callable[[], Awaitable[None]]
 # The database is away, or it asks to do the whole transaction again.
 AWAY = (
     OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
@@ -84,22 +85,10 @@ class Outcome:
     deduplicated: int
 
 
-def newest(kind: Kind, records: Sequence[Record]) -> Iterable[Record]:
-    """One record a key: the newest as_of, of equals the first. One statement can't take two."""
-    unique = dict(zip(map(kind.key, records), records, strict=True))
-    if len(unique) == len(records):
-        return records
-    unique.clear()
-    for record in records:
-        best = unique.setdefault(kind.key(record), record)
-        if record.as_of > best.as_of:
-            unique[kind.key(record)] = record
-    return unique.values()
-
-
 def upsert_statement(kind: Kind) -> str:
     """Take over what was staged; an older observation never overwrites a newer one.
 
+    One row a key: the newest word, of equals the first that came (`ctid` is the place in staging).
     In the order of the keys, so that two runs at once can't wait for each other.
     """
     key = ", ".join(kind.key_columns)
@@ -108,7 +97,8 @@ def upsert_statement(kind: Kind) -> str:
     )
     return f"""
         INSERT INTO {kind.table} ({", ".join(kind.columns)})
-        SELECT {", ".join(kind.columns)} FROM staged_{kind.table} ORDER BY {key}
+        SELECT DISTINCT ON ({key}) {", ".join(kind.columns)}
+        FROM staged_{kind.table} ORDER BY {key}, as_of DESC, ctid
         ON CONFLICT ({key}) DO UPDATE SET {changes}
         WHERE excluded.as_of > {kind.table}.as_of
     """
@@ -124,6 +114,10 @@ KEEP_LETTERS = """
     ON CONFLICT (letter) DO UPDATE SET resolved_by = NULL, reason = excluded.reason
     WHERE dead_letters.resolved_by IS NOT NULL
 """
+
+
+async def at_once() -> None:
+    """The turn of a batch that has none before it."""
 
 
 class Store:
@@ -210,18 +204,26 @@ class Store:
             raise
         await note(end, "incomplete" if errors else "complete", "; ".join(errors))
 
-    async def load(self, run_id: UUID, batch: Batch) -> Outcome:
-        """Commit the batch, once, however often the connection is lost meanwhile."""
+    async def load(self, run_id: UUID, batch: Batch, turn: Turn = at_once) -> Outcome:
+        """Commit the batch, once, however often the connection is lost meanwhile.
+
+        It is copied to staging at once; when `turn()` returns, it is upserted.
+        """
 
         async def transaction() -> Outcome:
             async with self.pool.acquire() as connection, connection.transaction():
-                return await self.load_in(connection, run_id, batch)
+                return await self.load_in(connection, run_id, batch, turn=turn)
 
-        return await self.patiently(transaction)
+        try:
+            return await transaction()
+        except AWAY:  # our patience with the database begins when it is our turn
+            await turn()
+            return await self.patiently(transaction)
 
     async def load_in(
-        self, connection: asyncpg.Connection, run_id: UUID, batch: Batch, still_dead: int = 0
-    ) -> Outcome:
+        self, connection: asyncpg.Connection, run_id: UUID, batch: Batch, still_dead: int = 0,
+        turn: Turn = at_once,
+    ) -> Outcome:  # fmt: skip
         """Load within the caller's transaction: records, letters and account, or nothing.
 
         `still_dead` of the extracted are dead letters already and stay so.
@@ -235,8 +237,9 @@ class Store:
         letters = list(batch.letters)
         loaded = 0
         for kind in KINDS.values():
-            records = list(newest(kind, batch.records.get(kind.name, ())))
-            loaded += await self._upsert(connection, kind, records, letters)
+            records = batch.records.get(kind.name, [])
+            loaded += await self._upsert(connection, kind, records, letters, turn)
+        await turn()
         kept = still_dead + await self._keep(connection, run_id, letters)
         outcome = Outcome(loaded, kept, batch.extracted - loaded - kept)
         await connection.execute(
@@ -246,8 +249,9 @@ class Store:
         return outcome
 
     async def _upsert(
-        self, connection: asyncpg.Connection, kind: Kind, records: list[Any], letters: list[Letter]
-    ) -> int:
+        self, connection: asyncpg.Connection, kind: Kind, records: list[Any], letters: list[Letter],
+        turn: Turn,
+    ) -> int:  # fmt: skip
         """How many rows were added or changed. What the database itself refuses becomes a letter.
 
         A batch with one poisoned record is halved until the record stands alone.
@@ -264,6 +268,7 @@ class Store:
                 await connection.copy_records_to_table(
                     staged, records=map(kind.row, records), columns=kind.columns
                 )
+                await turn()
                 done = await connection.execute(upsert_statement(kind))
                 return int(done.split()[-1])
         except REFUSED as error:
@@ -271,8 +276,8 @@ class Store:
                 letters.append(letter_of(kind, records[0], str(error)))
                 return 0
         half = len(records) // 2
-        first = await self._upsert(connection, kind, records[:half], letters)
-        return first + await self._upsert(connection, kind, records[half:], letters)
+        first = await self._upsert(connection, kind, records[:half], letters, turn)
+        return first + await self._upsert(connection, kind, records[half:], letters, turn)
 
     async def _keep(
         self, connection: asyncpg.Connection, run_id: UUID, letters: list[Letter]
