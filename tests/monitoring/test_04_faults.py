@@ -1,10 +1,12 @@
 """A neighbour or a service is gone: the signals say so, the pipeline goes on, nothing is lost."""
 
 import random
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.error import URLError
 
 import psycopg2
@@ -15,6 +17,7 @@ from observability.processes import Service, until
 from observability.shop import Shop, open_shop
 from recommendations_api.cable import Cable
 
+from course.settings import URL_NAMES
 from tests.monitoring.conftest import shop_of_a_test
 from tests.stack.private import PrivateStack
 
@@ -122,20 +125,44 @@ def test_a_service_that_is_killed_loses_nothing(
     assert scrape.page(victim.url)
 
 
-@pytest.fixture(scope="module")
-def private(service: Callable[[str], str]) -> Iterator[tuple[Client, PrivateStack]]:
-    """A pipeline on a PostgreSQL of its own, which may be killed."""
-    service("rabbitmq")
-    stack = PrivateStack()
+@contextmanager
+def on_its_own_servers(stack: PrivateStack, *services: str) -> Iterator[Client]:
+    """A pipeline that has these services from a stack which may be killed; the stack is closed."""
     try:
-        url = stack.find("postgres")["postgres"]["url"]
+        found = stack.find(*services)
+        for name, endpoint in found.items():
+            if "url" not in endpoint:
+                pytest.skip(f"no {name} of its own: {endpoint['text']}")
+        given = {URL_NAMES[name]: endpoint["url"] for name, endpoint in found.items()}
         name = f"test_{uuid.uuid4().hex[:8]}"
-        with closing(psycopg2.connect(url)) as database, database, database.cursor() as cursor:
+        with (
+            closing(psycopg2.connect(found["postgres"]["url"])) as database,
+            database,
+            database.cursor() as cursor,
+        ):
             cursor.execute(f"CREATE SCHEMA {name}; SET search_path = {name}; {TABLES}")
-        with open_shop(name, {"DATABASE_URL": url}) as shop:
-            yield Client(shop), stack
+        with open_shop(name, given) as shop:
+            yield Client(shop)
     finally:
         stack.close()
+
+
+@pytest.fixture(scope="module")
+def private(service: Callable[[str], str]) -> Iterator[tuple[Client, PrivateStack]]:
+    """A pipeline on a PostgreSQL of its own."""
+    service("rabbitmq")
+    stack = PrivateStack()
+    with on_its_own_servers(stack, "postgres") as client:
+        yield client, stack
+
+
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[tuple[Client, PrivateStack]]:
+    """A pipeline on a PostgreSQL and a RabbitMQ of its own."""
+    # RabbitMQ 3.10 has trouble with a folder whose path has letters beyond Latin-1.
+    stack = PrivateStack(Path(tempfile.mkdtemp(prefix="stack of orders ")).resolve() / "course")
+    with on_its_own_servers(stack, "postgres", "rabbitmq") as client:
+        yield client, stack
 
 
 def test_a_killed_postgres_is_told_and_every_order_is_stored_once(
@@ -152,3 +179,22 @@ def test_a_killed_postgres_is_told_and_every_order_is_stored_once(
     until(lambda: connected(shop, "postgres") == 1)
     assert set(accepted) == {202}, "the intake needs no database"
     assert lines(shop, "connection lost", shop.worker)[-1]["neighbour"] == "postgres"
+
+
+def test_a_killed_broker_is_told_and_every_order_it_took_is_stored_once(
+    own_broker: tuple[Client, PrivateStack], rng: random.Random
+) -> None:
+    """Only with --full: a broker takes its time to begin again."""
+    client, stack = own_broker
+    shop, before = client.shop, lost(client.shop, "rabbitmq")
+    client.send(rng.randrange(1, ORDERS))
+    stack.kill("rabbitmq")
+    refused = client.send(2, patient=False)
+    until(lambda: connected(shop, "rabbitmq") == 0 and lost(shop, "rabbitmq") > before)
+    stack.find("rabbitmq")
+    client.next -= 2
+    client.send(rng.randrange(2, ORDERS))
+    until(client.all_rows)
+    until(lambda: connected(shop, "rabbitmq") == 1)
+    assert refused == [503, 503]
+    assert lines(shop, "connection lost", shop.worker)[-1]["neighbour"] == "rabbitmq"

@@ -7,6 +7,8 @@ Then, in another terminal, from the project's folder:
 
     prometheus --config.file=advanced_examples/monitoring/prometheus.yml \\
         --storage.tsdb.path=output/prometheus
+
+--otlp http://127.0.0.1:4318 sends the traces to a collector there, such as Jaeger.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import psycopg2
@@ -59,7 +62,7 @@ def ends_with_input(stop: Callable[[], object]) -> None:
 
 def run_intake(options: argparse.Namespace) -> None:
     """The front door."""
-    provider = tracing.start("intake", options.run_id, options.spans)
+    provider = tracing.start("intake", options.run_id, options.spans, collector=options.otlp)
     broker_url = connect.url("rabbitmq")
 
     async def main() -> None:
@@ -77,7 +80,7 @@ def run_intake(options: argparse.Namespace) -> None:
 
 def run_worker(options: argparse.Namespace) -> None:
     """The worker."""
-    provider = tracing.start("worker", options.run_id, options.spans)
+    provider = tracing.start("worker", options.run_id, options.spans, collector=options.otlp)
     urls = connect.url("rabbitmq"), connect.url("postgres")
     worker = Worker(*urls, Namespace(options.namespace), provider)
     stop = threading.Event()
@@ -112,9 +115,10 @@ def run_demo(options: argparse.Namespace) -> None:
     connect.prepare(["postgres", "rabbitmq"])
     seconds = options.seconds or (math.inf if sys.stdin.isatty() else OFF_TERMINAL)
     with tempfile.TemporaryDirectory() as folder, own_schema(DEMO, TABLES):
+        more = ("--otlp", options.otlp) if options.otlp else ()
         services = [
             Service(name, Path(folder), ("--port", str(port), "--namespace", DEMO,
-                                         "--run-id", options.run_id))
+                                         "--run-id", options.run_id, *more))
             for name, port in PORTS.items()
         ]  # fmt: skip
         with running(*services):
@@ -138,6 +142,14 @@ def send_orders(url: str, seconds: float) -> None:
         time.sleep(0.5)
 
 
+def web_address(text: str) -> str:
+    """Argument type: the base URL of a web server."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as http://127.0.0.1:4318")
+    return text
+
+
 RUN = {"demo": run_demo, "intake": run_intake, "worker": run_worker, "quality": run_quality}
 
 
@@ -152,6 +164,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--namespace", default=DEMO, help="schema, and beginning of queue names")
     parser.add_argument("--run-id", default=uuid.uuid4().hex[:12], help="stands in every log line")
     parser.add_argument("--spans", type=Path, default=Path(tempfile.gettempdir()) / "shop.spans")
+    parser.add_argument("--otlp", type=web_address, metavar="URL", help="collector for the traces")
     parser.add_argument("--plant", help="spoil the data that are checked: dearer, frozen, …")
     parser.add_argument("--seconds", type=float, help="length of the demo (inf: no end)")
     parser.add_argument("--end-with-input", action="store_true", help=argparse.SUPPRESS)

@@ -7,8 +7,9 @@ headers of a message: W3C Trace Context, https://www.w3.org/TR/trace-context/
     00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
     version  trace id (16 bytes)        parent span id   flags: an odd number is sampled
 
-Spans go to a file, one JSON object a line, and to a collector when OTEL_EXPORTER_OTLP_ENDPOINT
-names one (such as Jaeger, http://127.0.0.1:4318).
+Spans go to a file, one JSON object a line, and by option to a collector that speaks OTLP over HTTP,
+such as Jaeger at http://127.0.0.1:4318: name it with `--otlp`, or with OTEL_EXPORTER_OTLP_ENDPOINT
+in the environment.
 """
 
 import json
@@ -21,11 +22,13 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 EXPORT_EVERY = 200  # milliseconds
+COLLECTOR_PATIENCE = 3  # seconds: a collector that is away must not hold up the end of a program
+COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
 W3C = TraceContextTextMapPropagator()
 
 
@@ -40,22 +43,30 @@ class FileExporter(ConsoleSpanExporter):
         self.out.close()
 
 
-def start(service: str, run_id: str, spans: Path, share: float = 1.0) -> TracerProvider:
+def start(
+    service: str, run_id: str, spans: Path, share: float = 1.0, collector: str | None = None
+) -> TracerProvider:
     """A provider of tracers whose spans are appended to the file `spans`.
 
-    `share` of the traces that begin here are sampled; a trace that began elsewhere keeps the
+    They also go to the `collector` at this base URL, by default to the one in the environment, if
+    any. `share` of the traces that begin here are sampled; a trace that began elsewhere keeps the
     decision of its first service. Call `shutdown()` at the end: spans wait in memory for a moment.
     """
     provider = TracerProvider(
         resource=Resource.create({"service.name": service, "shop.run_id": run_id}),
         sampler=ParentBased(TraceIdRatioBased(share)),
     )
-    file = BatchSpanProcessor(FileExporter(spans), schedule_delay_millis=EXPORT_EVERY)
-    provider.add_span_processor(file)
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    exporters: list[SpanExporter] = [FileExporter(spans)]
+    collector = collector or os.environ.get(COLLECTOR)
+    if collector:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        address = f"{collector.rstrip('/')}/v1/traces"
+        exporters.append(OTLPSpanExporter(address, timeout=COLLECTOR_PATIENCE))
+    for exporter in exporters:
+        # Each in a thread of its own: a slow collector does not keep spans from the file.
+        processor = BatchSpanProcessor(exporter, schedule_delay_millis=EXPORT_EVERY)
+        provider.add_span_processor(processor)
     return provider
 
 
