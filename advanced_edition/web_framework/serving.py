@@ -3,14 +3,15 @@
     with serve(app) as url:
         urllib.request.urlopen(url + "/products")
 
-wsgiref is for teaching and development: a thread for each connection, HTTP/1.0, no TLS, and a client
-that sends a byte every nine seconds holds its thread for as long as it likes. What it
+wsgiref is for teaching and development: a thread for each connection, HTTP/1.0, no TLS, and a
+client that sends a byte every nine seconds holds its thread for as long as it likes. What it
 forgives and others don't is refused here, because two programs that read one request differently
 can be played against each other.
 """
 
 import io
 import json
+import logging
 import re
 import socket
 import sys
@@ -191,12 +192,14 @@ def serve_with_waitress(app: Any) -> Iterator[str]:
     """The same by Waitress, a server that people use. Raises ImportError where it isn't."""
     from waitress.server import create_server
 
+    # A request that waits a moment for a worker is no news here.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = create_server(app, host="127.0.0.1", port=0, threads=4, ident="")
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
+        server.task_dispatcher.shutdown()  # first the workers, who would wake a loop that is gone
         server.trigger.pull_trigger(server.close)  # in its own loop, which then ends
         thread.join(PATIENCE)
-        server.task_dispatcher.shutdown()
