@@ -33,7 +33,7 @@ from course.errors import UsageError
 from course.lesson import Lesson, run
 from course.measure import seconds
 
-VISITORS, VISITS_IN_WINDOW, WINDOWS = 750, 12_000, 6
+VISITORS, VISITS_IN_WINDOW, WINDOWS = 1_000, 15_000, 6
 
 
 def catalogue(lesson: Lesson, config: Config) -> shop.Catalogue:
