@@ -97,10 +97,17 @@ def watch(name: str, items: int = 1) -> Iterator[Watch]:
 
 def measure(work: Callable[[], Any], name: str = "", items: int = 1) -> Measurement:
     """Call `work` once and measure it; its return value is the `result`."""
-    with watch(name or getattr(work, "__name__", "work"), items) as watched:
+    with watch(name or name_of(work), items) as watched:
         result = work()
     found = watched.found
     return Measurement(found.name, found.seconds, items, found.growth, result)
+
+
+def name_of(work: Callable[..., Any]) -> str:
+    """The name of a function, of a partial's function too."""
+    while isinstance(work, partial):
+        work = work.func
+    return getattr(work, "__name__", "work")
 
 
 def in_new_process(function: Callable[..., Any], *arguments: Any, items: int = 1) -> Measurement:
@@ -108,7 +115,7 @@ def in_new_process(function: Callable[..., Any], *arguments: Any, items: int = 1
 
     `function` must be importable by its name, and the result must be picklable.
     """
-    work = partial(measure, partial(function, *arguments), function.__name__, items)
+    work = partial(measure, partial(function, *arguments), name_of(function), items)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(resident).result()  # the process has started and imported
         return pool.submit(work).result()
@@ -119,8 +126,11 @@ def compare(
 ) -> dict[str, Measurement]:
     """Measure the ways in turn, `rounds` times; each one's median by time, in the order given.
 
-    In turn, so that a machine that is slow for a second is slow for all of them.
+    In turn, so that a machine that is slow for a second is slow for all of them. Raises ValueError
+    for fewer than one round.
     """
+    if rounds < 1:
+        raise ValueError(f"rounds must be 1 or more, not {rounds}")
     found: dict[str, list[Measurement]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, work in ways.items():
@@ -130,13 +140,15 @@ def compare(
 
 def table(measurements: Mapping[str, Measurement]) -> list[dict[str, str]]:
     """Rows for `lesson.table`: each way, and how often it takes the time of the first one."""
-    first = next(iter(measurements.values()))
+    first = next(iter(measurements.values()), None)
     return [
         {
             "way": name,
             "seconds": f"{one.seconds:.2f}",
             "per second": f"{one.per_second:,.0f}",
-            "times the first": f"{one.seconds / first.seconds:.2f}",
+            "times the first": f"{one.seconds / first.seconds:.2f}"
+            if first and first.seconds
+            else "?",
             "memory": "?" if one.growth is None else f"+{one.growth / MB:.1f} MB",
         }
         for name, one in measurements.items()
