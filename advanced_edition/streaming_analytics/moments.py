@@ -13,7 +13,7 @@ from fractions import Fraction
 from operator import itemgetter, mul
 from typing import Any, ClassVar
 
-LONGEST = 18  # digits of a number that is believed
+LONGEST = 30  # characters of a number that is believed
 
 
 class Exact:

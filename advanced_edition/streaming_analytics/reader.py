@@ -78,7 +78,7 @@ class CsvRows:
     def _whole_lines(self) -> str:
         """The next chunk up to the end of a line; '' at the end of the section."""
         chunk = self._file.read(min(self._chunk_size, self._end - self._file.tell()))
-        if not chunk.endswith(b"\n"):
+        if chunk and not chunk.endswith(b"\n"):
             chunk += self._file.readline()
         return chunk.decode(errors=KEEP)
 

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import re
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -68,3 +70,17 @@ def _sales(rng: Random, numbers: range, of: int) -> list[list[object]]:
         quantity = 1 + int(rng.random() * 9)
         found.append([number + 1, sold_at, store, customer, product, category, quantity, *amount])
     return found
+
+
+def exact_answers(path: Path) -> tuple[list[int], set[str], Counter[str]]:
+    """(all amounts in cents, in order; all customers; sales per product), in memory at once."""
+    amounts: list[int] = []
+    customers: set[str] = set()
+    products: Counter[str] = Counter()
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if re.fullmatch(r"\d+\.\d\d", row["amount"] or ""):
+                amounts.append(int(row["amount"].replace(".", "")))
+                customers.add(row["customer"])
+                products[row["product"]] += 1
+    return sorted(amounts), customers, products
