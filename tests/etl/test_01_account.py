@@ -213,3 +213,23 @@ def test_a_source_that_lies_is_accounted_for_to_the_last_row(tables: Tables, see
             assert tables.everything() == before
 
     asyncio.run(scenario())
+
+
+def test_a_living_run_that_was_taken_for_dead_says_so_with_its_next_batch(tables: Tables) -> None:
+    pipeline = ETLPipeline(replace(QUICK, schema=tables.schema), trace_to="off")
+    query = "SELECT status FROM runs"
+
+    async def pages() -> Any:
+        tables.do("UPDATE runs SET status = 'abandoned', message = 'dead', finished_at = now()")
+        yield Page(KINDS["weather"], [None], NOW, "test")
+        async with asyncio.timeout(20):
+            while tables.rows(query) != [("running",)]:
+                await asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        async with pipeline._run("test") as flow:
+            await flow.run({"test": (KINDS["weather"], pages())})
+
+    pipeline.settings = replace(pipeline.settings, batch_size=1)
+    asyncio.run(scenario())
+    assert tables.rows("SELECT status, message FROM runs") == [("complete", "")]

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from async_etl.letters import replay
 from async_etl.metrics import Meters, Metrics
 from async_etl.records import KINDS, Kind
 from async_etl.rules import Validator
+from async_etl.runs import hold, noting
 from async_etl.settings import Settings
 from async_etl.sources import Page, Series, ask_clock, file_pages, pages, series_of
 from async_etl.store import Store
@@ -122,12 +124,12 @@ class ETLPipeline:
             tracing(self.trace_to) as tracer,
             tracer.start_as_current_span("run", attributes={"run_id": str(run_id)}),
         ):
-            async with store.open():
+            async with store.open(partial(hold, run_id=run_id)):
                 flow = Flow(
                     run_id, store, self.validator, self.metrics, tracer, settings.batch_size,
                     settings.queue_size,
                 )  # fmt: skip
-                async with store.noting(run_id, what, self.metrics.errors):
+                async with noting(store, run_id, what, self.metrics.errors):
                     yield flow
                 self.metrics.duration_seconds = time.perf_counter() - began
         if self.metrics.complete:

@@ -21,10 +21,11 @@ from tenacity import (
 
 from async_etl.records import KINDS, Kind, Record
 from async_etl.rules import Rejected
-from async_etl.tables import LOCK, TABLES
+from async_etl.tables import LOCK, TABLES, TABLES_ARE_THERE
 
 T = TypeVar("T")
 Turn = Callable[[], Awaitable[None]]
+OnConnection = Callable[[asyncpg.Connection], Awaitable[None]]
 # The database is away, or it asks to do the whole transaction again.
 AWAY = (
     OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
@@ -104,6 +105,11 @@ def upsert_statement(kind: Kind) -> str:
     """
 
 
+# The database was restarted, which freed our lock, and another run took us for dead meanwhile.
+ALIVE = """
+    UPDATE runs SET status = 'running', message = '', finished_at = NULL
+    WHERE run_id = $1 AND status = 'abandoned'
+"""
 KEEP_LETTERS = """
     INSERT INTO dead_letters (letter, kind, origin, format, payload, field, reason, as_of, run_id)
     SELECT DISTINCT ON (letter) * FROM unnest(
@@ -120,6 +126,10 @@ async def at_once() -> None:
     """The turn of a batch that has none before it."""
 
 
+async def nothing(_: asyncpg.Connection) -> None:
+    """Leave the connection as it is."""
+
+
 class Store:
     """The tables of one schema, through a pool of connections."""
 
@@ -130,14 +140,19 @@ class Store:
         self.pool: asyncpg.Pool
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Store"]:
-        """Connect, and make the tables where they are missing; StoreUnavailable."""
+    async def open(self, first: OnConnection = nothing) -> AsyncIterator["Store"]:
+        """Connect, and make the tables where they are missing; StoreUnavailable.
+
+        `first` is done on each new connection. What it locks stays locked while that lives: the
+        connection isn't reset between two uses, nor closed because it was idle.
+        """
         path = {"search_path": self.schema}
 
         async def connect() -> asyncpg.Pool:
             return await asyncpg.create_pool(
-                self.url, min_size=0, max_size=2, server_settings=path, timeout=10
-            )
+                self.url, min_size=0, max_size=2, server_settings=path, timeout=10, init=first,
+                reset=nothing, max_inactive_connection_lifetime=0,
+            )  # fmt: skip
 
         self.pool = await self.patiently(connect)
         try:
@@ -179,30 +194,11 @@ class Store:
     async def _make_tables(self) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            if await connection.fetchval("SELECT to_regclass('current_weather')"):
-                return  # the last one of the tables is there, so all are
+            if await connection.fetchval(TABLES_ARE_THERE):
+                return
             await connection.execute("SET LOCAL client_min_messages = warning")
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
             await connection.execute(TABLES)
-
-    @asynccontextmanager
-    async def noting(self, run_id: UUID, what: str, errors: list[str]) -> AsyncIterator[None]:
-        """Note in `runs` that the block began, and how it ended. Who is killed stays 'running'."""
-        begin = "INSERT INTO runs (run_id, what, status) VALUES ($1, $2, 'running')"
-        end = "UPDATE runs SET status = $2, message = $3, finished_at = now() WHERE run_id = $1"
-
-        async def note(query: str, *values: object) -> None:
-            await self.patiently(lambda: self.pool.execute(query, run_id, *values))
-
-        await note(f"{begin} ON CONFLICT DO NOTHING", what)
-        try:
-            yield
-        except StoreUnavailable:
-            raise
-        except BaseException as error:
-            await note(end, "failed", str(error) or type(error).__name__)
-            raise
-        await note(end, "incomplete" if errors else "complete", "; ".join(errors))
 
     async def load(self, run_id: UUID, batch: Batch, turn: Turn = at_once) -> Outcome:
         """Commit the batch, once, however often the connection is lost meanwhile.
@@ -246,6 +242,7 @@ class Store:
             "INSERT INTO batches VALUES ($1, $2, $3, $4, $5, $6)", run_id, batch.number,
             batch.extracted, outcome.loaded, outcome.dead_lettered, outcome.deduplicated,
         )  # fmt: skip
+        await connection.execute(ALIVE, run_id)
         return outcome
 
     async def _upsert(

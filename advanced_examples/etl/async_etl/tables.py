@@ -2,6 +2,10 @@
 
 LOCK = 7_301_501  # two first runs at once would make the tables twice
 
+# The newest piece: where it is, all are.
+TABLES_ARE_THERE = """
+    SELECT 1 FROM pg_constraint WHERE conname = 'known_status' AND conrelid = to_regclass('runs')
+"""
 TABLES = """
     CREATE TABLE IF NOT EXISTS source_clocks (
         source text COLLATE "C" PRIMARY KEY,
@@ -43,11 +47,14 @@ TABLES = """
     CREATE TABLE IF NOT EXISTS runs (
         run_id uuid PRIMARY KEY,
         what text NOT NULL,
-        status text NOT NULL CHECK (status IN ('running', 'complete', 'incomplete', 'failed')),
+        status text NOT NULL,
         message text NOT NULL DEFAULT '',
         started_at timestamptz NOT NULL DEFAULT now(),
         finished_at timestamptz
     );
+    ALTER TABLE runs DROP CONSTRAINT IF EXISTS runs_status_check;
+    ALTER TABLE runs ADD CONSTRAINT known_status CHECK (
+        status IN ('running', 'complete', 'incomplete', 'failed', 'abandoned'));
     CREATE TABLE IF NOT EXISTS batches (
         run_id uuid NOT NULL REFERENCES runs,
         number integer NOT NULL,
