@@ -383,7 +383,7 @@ def main(lesson: Lesson) -> None:
         lesson.step(cached, lesson, client, clock)
         lesson.step(throttled, lesson)
         lesson.step(over_http, lesson, app, config.rows)
-        lesson.step(strangers, lesson, app, max(config.requests // 100, 300))
+        lesson.step(strangers, lesson, make_app(folder), max(config.requests // 100, 300))
         lesson.step(another_server, lesson, make_app(folder))
         lesson.step(speed, lesson, config.requests)
 

@@ -89,19 +89,20 @@ class App:
         if not isinstance(response.body, Stream):
             response = ended(request, response)
         body = response.body
-        start_response(STATUS_LINES[response.status], response.sent_headers())
-        if isinstance(body, Stream):
-            return self._streamed(request, body)
+        line = STATUS_LINES.get(response.status) or f"{response.status} Other"
+        start_response(line, response.sent_headers())
         silent = request.method == "HEAD" or response.status in WITHOUT_BODY
+        if isinstance(body, Stream):
+            return self._streamed(request, body, silent)
         return [] if silent else [body]
 
-    def _streamed(self, request: Request, body: Stream) -> Iterable[bytes]:
+    def _streamed(self, request: Request, body: Stream, silent: bool) -> Iterable[bytes]:
         def end() -> None:
             request.failure = request.failure or body.failure
             request.end()
 
         body.also_close(end)
-        if request.method != "HEAD":
+        if not silent:
             return body
         body.close()
         return []

@@ -15,6 +15,11 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 WITHOUT_BODY = (204, 304)
 MAY_NOT_STAND_IN_HEADER = re.compile(r"[^\x20-\x7e\xa0-\xff]")
 NAME_OF_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+# About the connection and the length of what is sent: nobody but the one who sends knows that.
+OF_THE_SERVER = {
+    "connection", "content-length", "keep-alive", "proxy-authenticate", "te", "trailers",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -83,18 +88,21 @@ class Response:
     def set(self, name: str, value: str) -> None:
         """Set a header in place of one of that name.
 
-        Raises ValueError for a line break: who can write one, writes headers of his own.
+        Raises ValueError for a line break, since who can write one writes headers of their own, and
+        for headers that only the server can know.
         """
         if not NAME_OF_HEADER.fullmatch(name) or MAY_NOT_STAND_IN_HEADER.search(value):
             raise ValueError(f"not a header: {name!r}: {value!r}")
         wanted = name.lower()
+        if wanted in OF_THE_SERVER:
+            raise ValueError(f"{name} is for the server to set")
         kept = [item for item in self.headers if item[0].lower() != wanted]
         self.headers = [*kept, (name, value)]
 
     def sent_headers(self) -> list[Header]:
         """The headers as they leave: without a body there is no type and no length of it."""
         if self.status in WITHOUT_BODY:
-            return [item for item in self.headers if item[0] != "Content-Type"]
+            return [item for item in self.headers if item[0].lower() != "content-type"]
         if isinstance(self.body, Stream):
             return self.headers
         return [*self.headers, ("Content-Length", str(len(self.body)))]

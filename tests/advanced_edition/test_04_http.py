@@ -51,10 +51,13 @@ def app_returning(value: Any, **options: Any) -> App:
         ("\ud800", 200, "text/plain; charset=utf-8", b"?"),
         (b"\xff", 200, "application/octet-stream", b"\xff"),
         (None, 204, None, b""),
+        (Response(b"x", 299), 299, "text/plain; charset=utf-8", b"x"),
         ("", 200, "text/plain; charset=utf-8", b""),
         (lambda: (word for word in ("a", b"b")), 200, "text/plain; charset=utf-8", b"ab"),
         (lambda: iter(()), 200, "text/plain; charset=utf-8", b""),
         (lambda: Response(status=304), 304, None, b""),
+        (lambda: Response(Stream(iter("ab")), status=204), 204, None, b""),
+        (lambda: Response(headers=[("content-type", "x/y")], status=204), 204, None, b""),
         ({"x": float("nan")}, 500, "application/json", None),
         ({1, 2}, 500, "application/json", None),
     ],
@@ -125,6 +128,9 @@ def test_a_client_that_leaves_ends_the_stream() -> None:
 def test_no_header_can_smuggle_another(name: str) -> None:
     with pytest.raises(ValueError, match="not a header"):
         Response().set(name, "x")
+    for name_of_server in ("Content-Length", "transfer-encoding", "Connection"):
+        with pytest.raises(ValueError, match="for the server"):
+            Response().set(name_of_server, "1")
 
 
 @given(st.text(max_size=30))
