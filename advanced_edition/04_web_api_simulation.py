@@ -7,7 +7,7 @@ that people use in production. All of it is in the package web_framework, which 
 hour.
 
 Run      python advanced_edition/04_web_api_simulation.py        (--rows N sizes the download)
-Needs    nothing (waitress, if installed, serves one step)
+Needs    nothing
 Minutes  60
 Next     05_etl_data_pipeline.py
 """
