@@ -7,7 +7,6 @@ who miss the same key at the same moment make one load between them (single-flig
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any, Protocol
@@ -89,46 +88,58 @@ class Store(Protocol):
         """The value."""
 
 
+class Flight:
+    """One load under way: who waits for it waits for the lock that it holds until it has landed."""
+
+    __slots__ = ("error", "followers", "landed", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.followers = 0
+        self.landed = threading.Lock()
+        self.landed.acquire()
+
+
 class SingleFlight:
     """At most one load of a key at a time; who comes meanwhile waits for its result."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, Future] = {}
+        self.flights: dict[Hashable, Flight] = {}
         self._lock = threading.Lock()
 
-    def do(self, key: Hashable, load: Callable[[], Any]) -> Any:
-        """What `load()` returns, called by one of all who ask for `key` at once.
+    def do(self, key: Hashable, load: Callable[[Any], Any]) -> Any:
+        """What `load(key)` returns, called by one of all who ask for `key` at once.
 
         Its error reaches all of them, and the next one to ask tries again. When the one who loads
         is stopped (Ctrl-C), another of those who wait takes over.
         """
         while True:
             with self._lock:
-                flight = self._flights.get(key)
-                leads = flight is None
-                if leads:
-                    flight = self._flights[key] = Future()
+                flight = self.flights.get(key)
+                if leads := flight is None:
+                    flight = self.flights[key] = Flight()
+                else:
+                    flight.followers += 1
             if leads:
                 return self._fly(key, flight, load)
-            try:
-                return flight.result()
-            except CancelledError:
-                continue
+            with flight.landed:
+                pass
+            if flight.error is None:
+                return flight.value
+            if isinstance(flight.error, Exception):
+                raise flight.error
 
-    def _fly(self, key: Hashable, flight: Future, load: Callable[[], Any]) -> Any:
-        # The flight leaves the table before it lands: who comes later begins a new one.
+    def _fly(self, key: Hashable, flight: Flight, load: Callable[[Any], Any]) -> Any:
         try:
-            value = load()
+            flight.value = load(key)
         except BaseException as error:
-            del self._flights[key]
-            if isinstance(error, Exception):
-                flight.set_exception(error)
-            else:
-                flight.cancel()
+            flight.error = error
             raise
-        del self._flights[key]
-        flight.set_result(value)
-        return value
+        finally:
+            del self.flights[key]  # before it lands: who comes later begins a new one
+            flight.landed.release()
+        return flight.value
 
 
 @dataclass
@@ -163,7 +174,7 @@ class TieredCache:
             value = self._entries[key]
             self._touch(key)
         except KeyError:
-            return self._single_flight.do(key, lambda: self._from_afar(key))
+            return self._single_flight.do(key, self._from_afar)
         self.near_hits += 1
         return value
 

@@ -137,8 +137,8 @@ def waiting_for(flights: SingleFlight, key: str, callers: int) -> None:
     """Return when `callers` wait for the flight of `key`."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        flight = flights._flights.get(key)
-        if flight is not None and len(flight._condition._waiters) == callers:
+        flight = flights.flights.get(key)
+        if flight is not None and flight.followers == callers:
             return
         time.sleep(0.001)
     raise AssertionError("they never waited")
@@ -149,7 +149,7 @@ def test_one_load_for_all_who_wait(error: type[BaseException] | None) -> None:
     """Its value and its error reach all; when the leader is stopped, another one leads."""
     flights, loads = SingleFlight(), []
 
-    def load() -> str:
+    def load(_key: str) -> str:
         loads.append(1)
         if len(loads) == 1:
             waiting_for(flights, "key", 7)
@@ -168,7 +168,7 @@ def test_one_load_for_all_who_wait(error: type[BaseException] | None) -> None:
         assert heard == ["value"] * 8
         assert len(loads) == 1
     assert flights.do("key", load) == "value"
-    assert not flights._flights
+    assert not flights.flights
 
 
 def test_threads_that_read_and_evict_see_only_right_answers() -> None:
