@@ -108,9 +108,10 @@ def define(lesson: Lesson, store: FeatureStore) -> None:
     """
     customers = store.compute_customer_features()
     products = store.compute_product_features(as_of=date(2025, 1, 31))
-    shown = ["customer_id", "recency_days", "frequency", "monetary_value", "lifetime_value",
-             "churn_risk", "segment"]  # fmt: skip
-    lesson.table(customers[shown].head(4).to_dict("records"))
+    shown = ["id", "recency_days", "frequency", "monetary_value", "lifetime_value", "churn_risk",
+             "segment"]  # fmt: skip
+    first = customers.rename(columns={"customer_id": "id"}).head(4)
+    lesson.table(first[shown].to_dict("records"))
     shown = ["product_id", "units_28d", "price", "popularity_rank", "units_week_trend_12w"]
     lesson.table(products[shown].head(4).to_dict("records"))
     never = customers[customers["frequency"] == 0]
@@ -118,7 +119,7 @@ def define(lesson: Lesson, store: FeatureStore) -> None:
     prices = ask("SELECT product_id, category, price::float8 AS today FROM products")
     prices = prices.merge(products[["product_id", "price"]]).dropna()
     wrong = prices[prices["price"] != prices["today"]]
-    lesson.check("in January today's price is wrong for Kitchen, and only for it",
+    lesson.check("in January today's price is wrong, for Kitchen only",
                  set(wrong["category"]) == {"Kitchen"}, f"{len(wrong)} products")  # fmt: skip
 
 

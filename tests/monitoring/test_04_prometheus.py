@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 from observability import dashboard, scrape
-from observability.processes import Service, running, until
+from observability.processes import Service, until
 from observability.shop import RUN_ID, Shop
 
 from course.settings import ROOT
@@ -111,19 +111,24 @@ def watched(
     program = tool("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     quality = Service("quality", folder, ("--plant", "dearer", "--run-id", RUN_ID))
-    with shop_of_a_test() as shop, running(quality):
+    with ExitStack() as cleaning:
+        # The data checks load pandas, which takes longest: meanwhile the others start.
+        cleaning.callback(quality.stop)
+        quality.launch()
+        shop = cleaning.enter_context(shop_of_a_test())
+        quality.wait()
         ports = {"9101": shop.intake, "9102": shop.worker, "9103": quality}
         addresses = {f"127.0.0.1:{old}": one.url.removeprefix("http://")
                      for old, one in ports.items()}  # fmt: skip
         on_one_port(shop.worker)
-        with prometheus(program, folder, addresses) as url:
-            found = Prometheus(url, shop, quality)
-            until(lambda: found.query("sum(up)") == [4.0])
-            for number in range(1, 31):
-                shop.order(number, total="-1" if number % 5 == 0 else "9.90")
-            shop.settle(30)
-            until(lambda: found.query("sum(shop_orders_processed_total)") == [30.0])
-            yield found
+        url = cleaning.enter_context(prometheus(program, folder, addresses))
+        found = Prometheus(url, shop, quality)
+        until(lambda: found.query("sum(up)") == [4.0])
+        for number in range(1, 31):
+            shop.order(number, total="-1" if number % 5 == 0 else "9.90")
+        shop.settle(30)
+        until(lambda: found.query("sum(shop_orders_processed_total)") == [30.0])
+        yield found
 
 
 def test_every_target_answers(watched: Prometheus) -> None:
