@@ -50,6 +50,8 @@ BILLION = 1_000_000_000
 CLAIMED = Measurement("claimed elsewhere", 5.0, 1_000_000, 1_000_000)
 WEEK = 7
 OFFSETS = (0, 10**9, 10**15)
+NUMBER = Fixed(places=2)
+cents = NUMBER.shown
 Summary = dict[str, Any]
 
 
@@ -145,18 +147,18 @@ def stability(lesson: Lesson, seed: int) -> None:
     cent beside 10^15.
     """
     rng, rows = Random(seed), []
-    cents = [rng.randrange(10_000) for _ in range(1_000)]
+    small = [rng.randrange(10_000) for _ in range(1_000)]
     true = Exact()
-    true.add_all(cents)
-    right = Fixed().shown(true.variance, power=2)
+    true.add_all(small)
+    right = cents(true.variance, power=2)
     for offset in OFFSETS:
         exact, welford = Exact(), Welford()
-        texts = [f"{offset + cent // 100}.{cent % 100:02d}" for cent in cents]
-        exact.add_all(Fixed().parse_all(texts))
+        texts = [f"{offset + cent // 100}.{cent % 100:02d}" for cent in small]
+        exact.add_all(NUMBER.parse_all(texts))
         floats = Floating().parse_all(texts)
         for value in floats:
             welford.add(value)
-        found = Fixed().shown(exact.variance, power=2)
+        found = cents(exact.variance, power=2)
         rows.append((f"{offset:,}", f"{variance_by_squares(floats):.6f}",
                      f"{welford.variance:.6f}", f"{found:.6f}"))  # fmt: skip
         lesson.check(f"exact at an offset of {offset:,}", found == right)
@@ -263,11 +265,8 @@ def windows(lesson: Lesson, analytics: StreamingAnalytics) -> None:
     their rows counted as late; a date in the future is a bad row.
     """
     weeks = list(analytics.sketches.panes.windows(WEEK))
-    rows = [
-        {"seven days up to": day.isoformat(), "sales": week.count, "mean": f"{week.mean / 100:.2f}"}
-        for day, week in weeks[-4:]
-    ]
-    lesson.table(rows, title="Sales in a sliding week")
+    rows = [(f"{day}", week.count, f"{cents(week.mean):.2f}") for day, week in weeks[-4:]]
+    lesson.table(rows, ["the week to", "sales", "mean"], "Sales in a sliding week")
     days = list(analytics.sketches.panes.windows(1))
     by_hand = sum(day.total for _, day in days[-WEEK:])
     lesson.check("the last week is the sum of its days", weeks[-1][1].total == by_hand)
@@ -318,12 +317,8 @@ def flat(lesson: Lesson, config: config_advanced.Config) -> None:
         path = sales_file(config_advanced.DATA_DIR, rows, config.seed)
         runs.append(in_new_process(_only_the_count, path, items=rows))
     small, large = runs
-    rows = [
-        (f"{run.items:,}", f"{run.seconds:.2f}", f"{run.per_second:,.0f}",
-         "?" if run.growth is None else f"{run.growth / MB:.2f}")
-        for run in runs
-    ]  # fmt: skip
-    lesson.table(rows, ["rows", "seconds", "rows/s", "growth in MB"], "Flat", measured=True)
+    rows = list(table({f"{run.items:,} rows": run for run in runs}))
+    lesson.table(rows, title="Two sizes, each in a new process", measured=True)
     each = (large.seconds - small.seconds) / (large.items - small.items)
     lesson.console.say(f"  A billion rows: about {BILLION * each / 60:,.0f} min by these two.")
     if large.growth is not None:
@@ -334,7 +329,7 @@ def _only_the_count(path: Path) -> int:
     return count_section(path, None, False).rows
 
 
-def when_not(lesson: Lesson, path: Path) -> None:
+def when_not(lesson: Lesson) -> None:
     """When not to do this.
 
     If the data fits into memory, load it: pandas or polars answer the next question too, a stream
@@ -346,8 +341,8 @@ def when_not(lesson: Lesson, path: Path) -> None:
     text, cut by day, and let Dask, Spark or a warehouse read the parts that a question needs.
     """
     with lesson.expected_error(UsageError):
-        stream_csv(path.with_name("no_such_file.csv"))
-    amounts = Fixed().parse_all(["1.10", "2.20", "3.30"])
+        stream_csv("no_such_file.csv")
+    amounts = NUMBER.parse_all(["1.10", "2.20", "3.30"])
     lesson.check("for three numbers `statistics.fmean` will do", fmean(amounts) == 220)
 
 
@@ -370,7 +365,7 @@ def main(lesson: Lesson) -> None:
     if wanted in (None, "duckdb"):
         lesson.step(duckdb, lesson, path, summary["groups"])
     lesson.step(flat, lesson, config)
-    lesson.step(when_not, lesson, path)
+    lesson.step(when_not, lesson)
 
 
 if __name__ == "__main__":

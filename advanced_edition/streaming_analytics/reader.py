@@ -71,8 +71,10 @@ class CsvRows:
         give, in half of the time.
         """
         with self:
-            while text := self._whole_lines().replace("\r\n", "\n"):
-                self._batch = self._parse(text) if '"' in text or "\r" in text else self._cut(text)
+            while text := self._whole_lines():
+                plain = text.replace("\r\n", "\n")
+                parser_needed = '"' in plain or "\r" in plain
+                self._batch = self._parse(text) if parser_needed else self._cut(plain)
                 yield self._batch
 
     def _whole_lines(self) -> str:
