@@ -31,9 +31,9 @@ PREPARE = """
 # longer than fetching the hundred thousand that were found. An id that is too long for the file's
 # narrower type belongs to nobody in it: TRY_CAST gives NULL, which matches nothing.
 JOIN = """
-    SELECT asked.n, CASE WHEN {alive} THEN place END AS place
+    SELECT asked.n, place
     FROM (SELECT n, TRY_CAST(entity_id AS {id}) AS entity_id, at_us FROM asked) AS asked
-    ASOF LEFT JOIN (SELECT entity_id, event_us, {time} AS time, file_row_number AS place
+    ASOF LEFT JOIN (SELECT entity_id, {time} AS time, file_row_number AS place
                     FROM read_parquet($file, file_row_number = true) WHERE {flag}) AS history
       ON asked.entity_id = history.entity_id AND asked.at_us >= history.time
 """
@@ -78,23 +78,26 @@ def as_of(
     late_rows: bool,
 ) -> pa.Table:
     """What was known: a row for each of `asked` (n, entity_id, at), in their order."""
-    alive = "true" if ttl is None else f"event_us >= at_us - {ttl // MICROSECOND}"
     narrow = pq.read_schema(file).field("entity_id").type == pa.int32()
     query = JOIN.format(
-        alive=alive,
         id="INTEGER" if narrow else "BIGINT",
         flag="newest" if late_rows else "leads",
         time="event_us" if late_rows else "known_us",
     )
     # The cursor is ours alone; the connection keeps what it has read of the file for the next one.
     with duck.cursor() as cursor:
-        cursor.register("asked", in_microseconds(asked, "at", "at_us"))
+        asked = in_microseconds(asked, "at", "at_us")
+        cursor.register("asked", asked)
         found = cursor.sql(query, params={"file": str(file)}).to_arrow_table()
     in_order = np.empty(len(found), np.int64)
     in_order[found["n"].to_numpy()] = np.arange(len(found))
     places = found["place"].combine_chunks().take(pa.array(in_order))
-    rows = pq.read_table(file, columns=[feature.name for feature in wanted])
-    return rows.replace_schema_metadata().take(places)
+    rows = pq.read_table(file, columns=["event_us", *(feature.name for feature in wanted)])
+    if ttl is not None:
+        oldest = pc.subtract(asked["at_us"], ttl // MICROSECOND)
+        alive = pc.greater_equal(rows["event_us"].take(places), oldest)
+        places = pc.if_else(alive, places, pa.scalar(None, places.type)).combine_chunks()
+    return rows.drop_columns("event_us").replace_schema_metadata().take(places)
 
 
 def narrow_ids(rows: pa.Table) -> pa.Table:
