@@ -137,14 +137,14 @@ class TransactionRejected(NamedTuple):
 
 
 class TransactionReversed(NamedTuple):
-    """The correction of the transaction `original`: its entries with the opposite sign."""
+    """The correction of the transaction `original`: its entries, debit and credit exchanged."""
 
     number: int
     at: int
     key: str
     original: str
     reason: str
-    entries: tuple[tuple[str, Decimal], ...]
+    entries: tuple[tuple[str, str, Decimal], ...]
 
 
 class InterestPaid(NamedTuple):
@@ -214,15 +214,16 @@ from_json = json.JSONDecoder().decode
 
 
 def encode(event: Event) -> str:
-    """One line of JSON, without its end; amounts are text, because JSON's numbers are floats."""
-    return to_json({"type": type(event).__name__, **event._asdict()})
+    """The event as text: its kind and its fields as JSON, amounts as text, for JSON has floats."""
+    fields = dict(zip(event._fields, event, strict=True))
+    return f"{type(event).__name__} {to_json(fields)}"
 
 
 def decode(text: str) -> Event:
-    """The event in a line of JSON; LogDamaged if it is none that this version knows."""
-    fields = from_json(text)
+    """The event that `encode` made `text` of; LogDamaged if this version doesn't know it."""
+    kind, _, data = text.partition(" ")
     try:
-        kind = KINDS[fields.pop("type")]
+        fields = from_json(data)
         if "amount" in fields:
             fields["amount"] = Decimal(fields["amount"])
         if "fee" in fields:
@@ -230,10 +231,9 @@ def decode(text: str) -> Event:
         if "alerts" in fields:
             fields["alerts"] = tuple(fields["alerts"])
         if "entries" in fields:
-            pairs = fields["entries"]
-            fields["entries"] = tuple((account, Decimal(amount)) for account, amount in pairs)
-        return kind(**fields)
-    except (KeyError, TypeError) as error:
+            fields["entries"] = tuple((one, two, Decimal(n)) for one, two, n in fields["entries"])
+        return KINDS[kind](**fields)
+    except (KeyError, TypeError, ValueError) as error:
         raise LogDamaged(
             f"An event that this version doesn't know ({error}): {text[:120]}\n"
             "Was the log written by a newer version? Then open it with that one."

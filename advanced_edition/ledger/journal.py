@@ -1,9 +1,11 @@
 """Double entry: what an event moves, and between which accounts.
 
-Each event becomes entries (account, amount). A credit is positive, a debit negative, and the
-entries of one event always add up to zero: money is moved, never made. A customer's account is what
-the bank owes him, a liability, so a deposit credits it. The bank's own accounts stand on the other
-side: cash in its tills is an asset, and a deposit of cash debits it.
+Each event becomes entries (debit, credit, amount): the amount is taken from one account and given
+to another. So debits and credits are equal after every event; money is moved, never made.
+
+A credit counts as positive, a debit as negative. A customer's account is what the bank owes him, so
+a deposit credits it. The other side, cash in the till, is debited: the bank has more of it, and its
+balance here goes down. The balances of all accounts together are always zero.
 """
 
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from typing import Any
 from ledger import events
 from ledger.events import Event
 
-Entries = tuple[tuple[str, Decimal], ...]
+Entries = tuple[tuple[str, str, Decimal], ...]
 
 CASH, CLEARING = "bank:cash", "bank:clearing"
 FEES, INTEREST = "bank:fee-income", "bank:interest-expense"
@@ -23,36 +25,30 @@ CHANNELS = {"cash": CASH, "card": CLEARING, "wire": CLEARING}
 
 
 def _deposit(event: events.Deposit) -> Entries:
-    amount = event.amount
-    return (CHANNELS[event.channel], -amount), (event.account, amount)
+    return ((CHANNELS[event.channel], event.account, event.amount),)
 
 
 def _withdrawal(event: events.Withdrawal) -> Entries:
-    amount, fee = event.amount, event.fee
-    if not fee:
-        return (event.account, -amount), (CHANNELS[event.channel], amount)
-    return (event.account, -amount - fee), (CHANNELS[event.channel], amount), (FEES, fee)
+    payment = (event.account, CHANNELS[event.channel], event.amount)
+    return (payment, (event.account, FEES, event.fee)) if event.fee else (payment,)
 
 
 def _transfer(event: events.Transfer) -> Entries:
-    amount, fee = event.amount, event.fee
-    if not fee:
-        return (event.account, -amount), (event.to, amount)
-    return (event.account, -amount - fee), (event.to, amount), (FEES, fee)
+    payment = (event.account, event.to, event.amount)
+    return (payment, (event.account, FEES, event.fee)) if event.fee else (payment,)
 
 
 def _hold_posted(event: events.HoldPosted) -> Entries:
-    amount, fee = event.amount, event.fee
-    other = event.to or CHANNELS[event.channel]
-    return (event.account, -amount - fee), (other, amount), (FEES, fee)
+    payment = (event.account, event.to or CHANNELS[event.channel], event.amount)
+    return (payment, (event.account, FEES, event.fee)) if event.fee else (payment,)
 
 
 def _interest(event: events.InterestPaid) -> Entries:
-    return (INTEREST, -event.amount), (event.account, event.amount)
+    return ((INTEREST, event.account, event.amount),)
 
 
 def _fee(event: events.FeeCharged) -> Entries:
-    return (event.account, -event.amount), (FEES, event.amount)
+    return ((event.account, FEES, event.amount),)
 
 
 def _reversed(event: events.TransactionReversed) -> Entries:

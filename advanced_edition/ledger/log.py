@@ -1,6 +1,6 @@
 """An append-only log on disk: one line an event, each with its checksum.
 
-    5f0a33c1 {"type":"Deposit","number":17,…}
+    5f0a33c1 Deposit {"number":17,…}
 
 What is promised, and when:
 
@@ -86,7 +86,9 @@ class EventLog:
             sync_folder(self.path.parent)
         self.size = self.path.stat().st_size
         self._reader = self.path.open("rb")
+        self._write = self._file.write
         self._unsynced = 0
+        self._sync_after = 1 if self.fsync == "always" else self.batch
         self._failed = ""
 
     def append(self, text: str) -> int:
@@ -99,20 +101,20 @@ class EventLog:
             raise LogFailed(self._failed)
         line, offset = framed(text), self.size
         try:
-            written = self._file.write(line)
+            written = self._write(line)
         except OSError as error:
             self._take_back(offset, str(error))
         if written != len(line):
             self._take_back(offset, "the disk is full")
         self.size = offset + written
-        if self.fsync != "never":
-            self._unsynced += 1
-            if self.fsync == "always" or self._unsynced >= self.batch:
-                self.sync()
+        self._unsynced += 1
+        if self._unsynced >= self._sync_after:
+            self.sync()
         return offset
 
     def sync(self) -> None:
         """Have everything on the disk before this returns (except with fsync `never`)."""
+        self._unsynced = 0
         if self.fsync == "never" or self._failed:
             return
         try:
@@ -121,7 +123,6 @@ class EventLog:
             # A second fsync may succeed although the pages were thrown away: don't try.
             self._failed = f"{self.path}: fsync failed ({error}). Repair the disk, then open again."
             raise LogFailed(self._failed) from error
-        self._unsynced = 0
 
     def text_at(self, offset: int) -> str:
         """The line that stands at `offset`; LogDamaged if none does."""

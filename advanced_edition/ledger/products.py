@@ -4,7 +4,6 @@ Everything here is a rule for *deciding*. The outcome goes into the event, so th
 change on any day without changing what happened before.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,11 +38,9 @@ class Terms:
     interest: tuple[Tier, ...] = ()
     day_count: Callable[[int, int], Decimal] = actual_365
 
-    def fee(self, amount: Decimal, paid_this_month: int) -> Decimal:
-        """What a payment costs: nothing for the first of a month, then by the tier of `amount`."""
-        if paid_this_month < self.free_a_month:
-            return ZERO
-        tier = self.fees[bisect_left(self.fees, amount, key=lambda tier: tier.up_to)]
+    def fee(self, amount: Decimal) -> Decimal:
+        """What a payment costs when the month's free ones are used up, by the tier of `amount`."""
+        tier = next(tier for tier in self.fees if amount <= tier.up_to)
         return rounded(tier.flat + tier.rate * amount) if tier.rate else tier.flat
 
     def monthly_fee(self, balance: Decimal) -> Decimal:

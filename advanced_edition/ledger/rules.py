@@ -12,40 +12,38 @@ from decimal import Decimal
 from ledger.days import DAY, month_of
 from ledger.money import ZERO
 from ledger.products import TERMS
-from ledger.state import CASH_KEPT, RECENT, Account
+from ledger.state import CASH_KEPT, HOUR, LARGE, RECENT, Account
 
-HOUR = 3_600
 LARGE_CASH = Decimal(10_000)  # to be reported from here on, as in the USA and the EU
 STRUCTURING_FROM = Decimal(2_000)  # several of these, together a large sum: split on purpose?
 REPORT_FROM, REVIEW_FROM = 40, 70  # points
 POINTS = {"unusual amount": 40, "new payee": 30, "drains the account": 30, "at night": 10}
-UNUSUAL_FROM, UNUSUAL_TIMES, ENOUGH_PAYMENTS = Decimal(500), 6.0, 10
-NEW_PAYEE_FROM = Decimal(2_000)
-DRAIN_FROM, DRAIN_SHARE = Decimal(1_000), Decimal("0.9")
+LOOK_FROM = Decimal(1_000)
+UNUSUAL_TIMES = 3  # times the largest payment until now
+DRAIN_SHARE = Decimal("0.9")
 NIGHT_ENDS = 5 * HOUR
 
 Alerts = tuple[str, ...]
 
 
-def fee(account: Account, amount: Decimal, at: int) -> Decimal:
-    """What a payment of `amount` costs now, by the tiers of the kind of account."""
-    same_month = account.month == month_of(at // DAY)
-    return TERMS[account.kind].fee(amount, account.paid_this_month if same_month else 0)
-
-
-def refusal(account: Account, amount: Decimal, fee: Decimal, at: int) -> str:
-    """Why a payment can't be made, '' if it can."""
-    terms = TERMS[account.kind]
+def fee_and_refusal(account: Account, amount: Decimal, at: int) -> tuple[Decimal, str]:
+    """(what a payment costs, why it can't be made: '' if it can)."""
+    terms, day = TERMS[account.kind], at // DAY
+    spent, paid = account.spent_today, account.paid_this_month
+    if day != account.day:
+        spent = ZERO
+        if month_of(day) != account.month:
+            paid = 0
+    fee = ZERO if paid < terms.free_a_month else terms.fee(amount)
     if account.frozen:
-        return "the account is frozen"
+        return fee, "the account is frozen"
     if amount > terms.each_limit:
-        return f"over the limit of {terms.each_limit:,} each"
-    spent = account.spent_today if account.day == at // DAY else ZERO
+        return fee, f"over the limit of {terms.each_limit:,} each"
     if spent + amount > terms.day_limit:
-        return f"over the limit of {terms.day_limit:,} a day"
-    if amount + fee > account.available:
-        return "insufficient funds"
-    return ""
+        return fee, f"over the limit of {terms.day_limit:,} a day"
+    if amount + fee > account.balance - account.held:
+        return fee, "insufficient funds"
+    return fee, ""
 
 
 def deposit_alerts(account: Account, amount: Decimal, channel: str, at: int) -> Alerts:
@@ -70,9 +68,9 @@ def payment_alerts(
 ) -> tuple[Alerts, bool]:
     """(the alerts that a payment raises, whether it has to wait for a review)."""
     recent = account.recent
-    velocity = len(recent) == RECENT and recent[0] > at - HOUR
+    velocity = len(recent) == RECENT and recent[0] > at - HOUR  # this is the eleventh in an hour
     large = channel == "cash" and amount >= LARGE_CASH
-    signs = signs_of_fraud(account, amount, payee, at)
+    signs = signs_of_fraud(account, amount, payee, at) if amount >= LOOK_FROM else ()
     if not (velocity or large or signs):
         return (), False
     alerts: Alerts = ()
@@ -87,17 +85,14 @@ def payment_alerts(
 
 
 def signs_of_fraud(account: Account, amount: Decimal, payee: str, at: int) -> Alerts:
-    """What is strange about a payment; small ones are not worth a look."""
-    if amount < UNUSUAL_FROM:
-        return ()
+    """What is strange about a payment that is large enough to be worth a look."""
     signs: Alerts = ()
-    usual = account.typical + UNUSUAL_TIMES * account.spread
-    if account.payments >= ENOUGH_PAYMENTS and amount > usual:
+    if amount > UNUSUAL_TIMES * account.largest:
         signs += ("unusual amount",)
-    if amount >= NEW_PAYEE_FROM and payee and payee not in account.payees:
+    if amount >= LARGE and payee and payee not in account.known:
         signs += ("new payee",)
     just_filled = account.last_deposit > at - HOUR
-    if just_filled and amount >= DRAIN_FROM and amount >= DRAIN_SHARE * account.available:
+    if just_filled and amount >= DRAIN_SHARE * account.available:
         signs += ("drains the account",)
     if at % DAY < NIGHT_ENDS:
         signs += ("at night",)

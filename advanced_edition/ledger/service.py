@@ -142,7 +142,7 @@ class Ledger(Books):
             raise BadRequest(f"{original!r} is a {type(wrong).__name__}: no payment to reverse")
         check_move(original, self.state_of(original), State.REVERSED)
         number, at = self.next(at)
-        opposite = tuple((account, -amount) for account, amount in moved)
+        opposite = tuple((credit, debit, amount) for debit, credit, amount in moved)
         return self.accept(events.TransactionReversed(number, at, key, original, reason, opposite))
 
     def review(self, alert: int, decision: str, reviewer: str, *, key: str, at: int) -> Receipt:
@@ -182,8 +182,7 @@ class Ledger(Books):
         account = source.number
         if name and sanctioned(name):
             return self._sanctioned(request, key, at, account, amount, channel, name)
-        fee = rules.fee(source, amount, at)
-        reason = rules.refusal(source, amount, fee, at)
+        fee, reason = rules.fee_and_refusal(source, amount, at)
         alerts, wait = rules.payment_alerts(source, amount, channel, to or name, at)
         if wait and request == "Hold":  # nobody at the counter waits for a review
             reason = reason or "looks like fraud"

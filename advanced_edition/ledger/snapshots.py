@@ -6,7 +6,6 @@ checksum, written under another name and then renamed, so that half of one is ne
 
 import json
 import os
-from collections import deque
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 from ledger.errors import LogDamaged
 from ledger.events import decode, encode
 from ledger.log import framed, sync_folder, unframed
-from ledger.state import RECENT, Account, Bank
+from ledger.state import Account, Bank
 from ledger.states import State
 
 VERSION = 1
 KEPT = 2
 FIELDS = [field.name for field in fields(Account)]
-AMOUNTS = ("balance", "held", "spent_today")
+AMOUNTS = ("balance", "held", "spent_today", "largest")
 
 
 def save(folder: Path, bank: Bank, keys: dict[str, int], offset: int) -> Path:
@@ -64,6 +63,8 @@ def as_data(bank: Bank) -> dict[str, Any]:
     return {
         "number": bank.number,
         "at": bank.at,
+        "day": bank.day,
+        "month": bank.month,
         "accounts": [_account_data(account) for account in bank.accounts.values()],
         "holds": [encode(hold) for hold in bank.holds.values()],
         "alerts": [[number, list(rules)] for number, rules in bank.alerts.items()],
@@ -75,6 +76,7 @@ def from_data(data: dict[str, Any]) -> Bank:
     """The bank that `as_data` described."""
     bank = Bank()
     bank.number, bank.at = data["number"], data["at"]
+    bank.day, bank.month = data["day"], data["month"]
     accounts = (_account_from(values) for values in data["accounts"])
     bank.accounts = {account.number: account for account in accounts}
     holds = (decode(text) for text in data["holds"])
@@ -90,7 +92,7 @@ def _account_data(account: Account) -> dict[str, Any]:
     data["closings"] = [[start, end, str(balance)] for start, end, balance in account.closings]
     data["cash"] = [[at, str(amount)] for at, amount in account.cash]
     data["recent"] = list(account.recent)
-    data["payees"] = sorted(account.payees)
+    data["known"] = sorted(account.known)
     return data
 
 
@@ -98,7 +100,7 @@ def _account_from(data: dict[str, Any]) -> Account:
     values = dict(data)
     values.update({name: Decimal(data[name]) for name in AMOUNTS})
     values["closings"] = [(start, end, Decimal(text)) for start, end, text in data["closings"]]
-    values["cash"] = [(at, Decimal(text)) for at, text in data["cash"]]
-    values["recent"] = deque(data["recent"], maxlen=RECENT)
-    values["payees"] = set(data["payees"])
+    values["cash"] = tuple((at, Decimal(text)) for at, text in data["cash"])
+    values["known"] = set(data["known"])
+    values["recent"] = tuple(data["recent"])
     return Account(**values)

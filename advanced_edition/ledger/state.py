@@ -4,7 +4,6 @@
 when it is replayed. It decides nothing and can't refuse: what happened has happened.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,9 +17,11 @@ from ledger.money import ZERO
 from ledger.products import TERMS, Period
 from ledger.states import State
 
-RECENT = 10  # payments whose times are remembered, for the velocity rule
+HOUR = 3_600
+RECENT = 9  # payments whose times are remembered, besides the last, for the velocity rule
+LARGE = Decimal(2_000)  # a payment from which on its payee is remembered
 CASH_KEPT = 3 * DAY  # seconds for which cash deposits are remembered, for the structuring rule
-WEIGHT = 0.1  # of the newest payment, in what is typical for an account
+MODEST = Decimal(500)  # a payment that surprises nobody, from a new account either
 
 
 @dataclass(slots=True)
@@ -28,7 +29,9 @@ class Account:
     """One account: its balance, and what the rules must remember about it.
 
     The bank owes a customer `balance`; `held` of it is set aside. `closings` has the end-of-day
-    balances since interest was last paid. What is typical is a float: a statistic, not money.
+    balances since interest was last paid; `largest` is the largest payment, `known` has the payees
+    of large ones, and `recent` the times of payments before the last one, each within an hour of
+    the next.
     """
 
     number: str
@@ -43,58 +46,54 @@ class Account:
     spent_today: Decimal = ZERO
     paid_this_month: int = 0
     closings: list[Period] = field(default_factory=list)
-    recent: deque[int] = field(default_factory=lambda: deque(maxlen=RECENT))
-    cash: list[tuple[int, Decimal]] = field(default_factory=list)
-    payees: set[str] = field(default_factory=set)
-    payments: int = 0
-    typical: float = 0.0
-    spread: float = 0.0
+    recent: tuple[int, ...] = ()
+    cash: tuple[tuple[int, Decimal], ...] = ()
+    known: set[str] = field(default_factory=set)
+    largest: Decimal = MODEST
     last_deposit: int = 0
+    last_payment: int = 0
 
     @property
     def available(self) -> Decimal:
         """What can be spent."""
         return self.balance - self.held
 
-    def begin(self, day: int) -> None:
+    def begin(self, day: int, month: int) -> None:
         """A new day begins: close the days before."""
         if self.bears_interest:
             self.closings.append((self.day, day, self.balance))
         self.day = day
         self.spent_today = ZERO
-        month = month_of(day)
         if month != self.month:
             self.month = month
             self.paid_this_month = 0
 
     def paid(self, at: int, amount: Decimal, payee: str) -> None:
-        """Remember a payment to `payee`; what is typical follows it slowly.
-
-        Mean and mean deviation as TCP estimates its round trips (Jacobson 1988).
-        """
+        """Remember a payment to `payee`, which is '' for the account's owner."""
         self.spent_today += amount
         self.paid_this_month += 1
-        self.payments += 1
-        self.recent.append(at)
-        size = float(amount)
-        error = size - self.typical
-        self.typical += WEIGHT * error
-        self.spread += WEIGHT * (abs(error) - self.spread)
-        if payee:
-            self.payees.add(payee)
+        if amount > self.largest:
+            self.largest = amount
+        if self.last_payment > at - HOUR:
+            self.recent = (*self.recent, self.last_payment)[-RECENT:]
+        elif self.recent:
+            self.recent = ()
+        self.last_payment = at
+        if amount >= LARGE and payee:
+            self.known.add(payee)
 
 
 class Bank:
     """The accounts, the open holds and the open alerts, as of event `number` at time `at`."""
 
     def __init__(self) -> None:
-        self.number = 0
-        self.at = 0
+        self.number = self.at = 0
+        self.day = self.month = 0
         self.accounts = {name: Account(name, "bank") for name in BANK_ACCOUNTS}
         self.holds: dict[str, events.HoldPlaced] = {}
         self.alerts: dict[int, tuple[str, ...]] = {}
         self.moved: dict[str, State] = {}  # transactions that have left their first state
-        self._effects: dict[type, Callable[[Any], None]] = {
+        effects: dict[type, Callable[[Any], None]] = {
             events.AccountCreated: self._account_created,
             events.Deposit: self._deposit,
             events.Withdrawal: self._withdrawal,
@@ -111,21 +110,27 @@ class Bank:
             events.AccountFrozen: self._frozen,
             events.AccountReleased: self._released,
         }
+        self._handlers = {kind: (ENTRIES[kind], effect) for kind, effect in effects.items()}
 
     def apply(self, event: Event) -> None:
         """Let `event` have happened."""
-        kind = type(event)
+        entries, effect = self._handlers[type(event)]
         self.number, self.at = event.number, event.at
-        day = event.at // DAY
-        for number, amount in ENTRIES[kind](event):
-            account = self.accounts[number]
-            if account.day != day:
-                account.begin(day)
-            account.balance += amount
-        self._effects[kind](event)
+        accounts, day = self.accounts, event.at // DAY
+        if day != self.day:
+            self.day, self.month = day, month_of(day)
+        for debit, credit, amount in entries(event):
+            source, target = accounts[debit], accounts[credit]
+            if source.day != day:
+                source.begin(day, self.month)
+            if target.day != day:
+                target.begin(day, self.month)
+            source.balance -= amount
+            target.balance += amount
+        effect(event)
 
     def sum_of_balances(self) -> Decimal:
-        """Debits and credits of all accounts together: zero, or money was made or lost."""
+        """All accounts together: zero, or money was made or lost."""
         return sum((account.balance for account in self.accounts.values()), ZERO)
 
     def _account_created(self, event: events.AccountCreated) -> None:
@@ -144,7 +149,7 @@ class Bank:
         account.last_deposit = at
         if event.channel == "cash":
             kept = [one for one in account.cash if one[0] > at - CASH_KEPT]
-            account.cash = [*kept, (at, event.amount)]
+            account.cash = (*kept, (at, event.amount))
         if event.alerts:
             self.alerts[event.number] = event.alerts
 

@@ -15,7 +15,7 @@ from ledger.service import Ledger
 
 START, DAYS = moment("2025-09-01"), 55  # up to 2025-10-26
 OPENING_HOUR = START - 3_600
-EACH = 50  # requests to one account
+EACH = 100  # requests to one account, on average: a few are busy, most are quiet
 KINDS = ("checking", "checking", "checking", "savings", "money market")
 FIRST = ("Anna", "Ivan", "Olena", "Petro", "Maria", "Taras", "Iryna", "Andrii", "Sofia", "Danylo")
 LAST = ("Koval", "Shevchuk", "Bondar", "Tkach", "Melnyk", "Kravets", "Lysenko", "Rudenko")
@@ -54,26 +54,29 @@ def requests(accounts: list[str], count: int, seed: int) -> Iterator[Request]:
     """`count` requests in the order of time, spread over DAYS days."""
     rng = random.Random(seed + 1)
     choice, uniform = rng.choice, rng.random
+
+    def some_account() -> str:
+        """One of the accounts; the busiest tenth gets almost a third of the requests."""
+        return accounts[int(len(accounts) * uniform() ** 2)]
+
     made, waiting = 0, list[Request]()
     while made < count:
         at = START + made * DAYS * DAY // count
         if waiting:
             yield waiting.pop()._replace(at=at, key=f"t-{made}")
         elif uniform() < 1 / SPECIAL:
-            waiting = planted(rng, choice(accounts), at)
+            waiting = planted(rng, some_account(), at)
             continue
         else:
-            account, size, shop = choice(accounts), uniform(), choice(SHOPS)
+            account, size, shop = some_account(), uniform(), choice(SHOPS)
             amount = f"{5 + size * size * size * 900:.2f}"
             kind = uniform()
             if kind < 0.40:
                 yield Request("withdraw", account, "", amount, "card", shop, f"t-{made}", at)
             elif kind < 0.70:
                 yield Request("deposit", account, "", amount, "wire", "", f"t-{made}", at)
-            elif kind < 0.95:
-                yield Request(
-                    "transfer", account, choice(accounts), amount, "", "", f"t-{made}", at
-                )
+            elif kind < 0.95 and (to := some_account()) != account:
+                yield Request("transfer", account, to, amount, "", "", f"t-{made}", at)
             else:
                 yield Request("deposit", account, "", amount, "cash", "", f"t-{made}", at)
         made += 1
@@ -107,3 +110,8 @@ def perform(ledger: Ledger, request: Request) -> Receipt:
     if verb == "transfer":
         return ledger.transfer(account, to, amount, key=key, at=at)
     return ledger.hold(account, amount, key=key, at=at, name=name)
+
+
+def first_account(ledger: Ledger) -> str:
+    """The account that was opened first, which is also the busiest."""
+    return ledger.event("open-0").account
