@@ -12,19 +12,17 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from course.errors import UsageError
 from streaming_analytics.moments import Fixed, Moments, Number
-from streaming_analytics.reader import Unreadable
+from streaming_analytics.reader import Batch, Row, Unreadable
 from streaming_analytics.sketches import DDSketch, HeavyHitters, HyperLogLog
 from streaming_analytics.windows import Panes
 
 TODAY = date(2025, 10, 26)
 QUANTILES = (0.5, 0.95, 0.99)
 MOST_GROUPS = 10_000
-Row = list[str]
 K = TypeVar("K", bound=Hashable)
 
 
@@ -192,17 +190,18 @@ class StreamingAnalytics:
 
     def process_rows(self, batch: Sequence[Row]) -> None:
         """Count many rows at once: functions that loop in C do most of the work."""
+        batch = batch if isinstance(batch, Batch) else Batch(batch)
         try:
-            rows, values = batch, self._read_all(batch)
+            values = self._read_all(batch)
         except ValueError:
-            rows, values = self._read_with_care(batch)
-        names = map(itemgetter(self._group), rows)
+            batch, values = self._read_with_care(batch)
+        names = batch.column(self._group)
         for name, its_values in grouped(names, values).items():
             self.groups[name].add_all(its_values)
             if self.sketches:
                 self.sketches.quantiles[name].add_all(its_values)
         if self.sketches:
-            self.sketches.add(rows, values)
+            self.sketches.add(batch.rows, values)
 
     def _read(self, row: Row) -> float:
         """The value of the row; ValueError if anything about it is wrong."""
@@ -212,25 +211,25 @@ class StreamingAnalytics:
             self.sketches.check(row)
         return self._parse(row[self._value])
 
-    def _read_all(self, batch: Sequence[Row]) -> Sequence[float]:
+    def _read_all(self, batch: Batch) -> list:
         """The values of the rows; ValueError if only one row is unusual."""
-        if set(map(len, batch)) - {self._width}:
+        if batch.width != self._width:
             raise ValueError("not all rows have all columns")
         if self.sketches:
-            for row in batch:
+            for row in batch.rows:
                 self.sketches.check(row)
-        return self.number.parse_all(list(map(itemgetter(self._value), batch)))
+        return self.number.parse_all(batch.column(self._value))
 
-    def _read_with_care(self, batch: Sequence[Row]) -> tuple[list[Row], list[float]]:
+    def _read_with_care(self, batch: Batch) -> tuple[Batch, list]:
         """The good rows and their values; the bad ones are put into quarantine."""
         rows, values = [], []
-        for row in batch:
+        for row in batch.rows:
             try:
                 values.append(self._read(row))
                 rows.append(row)
             except ValueError as problem:
                 self._put_aside(row, str(problem))
-        return rows, values
+        return Batch(rows), values
 
     def merge(self, other: "StreamingAnalytics") -> "StreamingAnalytics":
         """Count all that `other` has counted; returns itself. ValueError if it counts otherwise."""

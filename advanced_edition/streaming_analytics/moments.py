@@ -6,14 +6,15 @@ order of the rows can't show. For floating point there is Welford's way.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from operator import itemgetter, mul
+from operator import itemgetter
 from typing import Any, ClassVar
 
-LONGEST = 30  # characters of a number that is believed
+DECIMAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?")
 
 
 class Exact:
@@ -39,7 +40,7 @@ class Exact:
         """Count many values at once, with functions that loop in C."""
         self.count += len(values)
         self.total += sum(values)
-        self.squares += sum(map(mul, values, values))
+        self.squares += sum([value * value for value in values])
         low, high = min(values), max(values)
         self.low, self.high = min(self.low, low), max(self.high, high)
 
@@ -124,35 +125,50 @@ class Fixed:
     def parse(self, text: str) -> int:
         """'12.5' is 1250 with two places; ValueError for what is no such number."""
         whole, _, part = text.partition(".")
-        if len(part) != self.places:
-            if len(part) > self.places:
-                raise ValueError(f"more than {self.places} decimals: {text!r:.30}")
-            part = part.ljust(self.places, "0") if text.strip("+-.") else "nothing"
         try:
-            if len(text) > LONGEST or "_" in text:
-                raise ValueError
-            return int(whole + part)
-        except ValueError:
-            raise ValueError(f"no number: {text!r:.30}") from None
+            if len(part) == self.places and part.isdecimal() and "_" not in whole:
+                return int(whole + part)
+            return self._parse_with_care(text)
+        except ValueError as problem:
+            said = str(problem) if "decimals" in str(problem) else "no number"
+            raise ValueError(f"{said}: {text!r:.30}") from None
+
+    def _parse_with_care(self, text: str) -> int:
+        """The same for fewer places, no point, or blanks around the number."""
+        found = DECIMAL.fullmatch(text.strip())
+        if not found or not (found["whole"] or found["part"]):
+            raise ValueError
+        part = found["part"] or ""
+        if len(part) > self.places:
+            raise ValueError(f"more than {self.places} decimals")
+        return int(found["sign"] + found["whole"] + part.ljust(self.places, "0"))
 
     def parse_all(self, texts: Sequence[str]) -> list[int]:
         """The same for many texts at once, a few times as fast; ValueError if one is unusual.
 
         Numbers are parted by a comma, which none of them can hold, so a single `replace` takes all
-        points out. Before, every one must have its point in the right place, and only one.
+        points out. Each one must have its point in the right place and none another; blanks and
+        underscores, which int() would forgive, there must not be.
         """
-        together, lengths = ",".join(texts), set(map(len, texts))
-        usual = (
-            self.places < min(lengths)
-            and max(lengths) <= LONGEST
-            and set(map(itemgetter(-1 - self.places), texts)) == {"."}
-            and together.count(".") == len(texts)
+        together = ",".join(texts)
+        digits = together.replace(".", "")
+        values: list[int] = []
+        if (
+            len(together) - len(digits) == len(texts)
+            and self._points_in_place(texts)
+            and together.split() == [together]
             and "_" not in together
-        )
-        values = list(map(int, together.replace(".", "").split(","))) if usual else []
+        ):
+            values = list(map(int, digits.split(",")))
         if len(values) != len(texts):
             raise ValueError("not all are numbers with a point in the usual place")
         return values
+
+    def _points_in_place(self, texts: Sequence[str]) -> bool:
+        try:
+            return set(map(itemgetter(-1 - self.places), texts)) == {"."}
+        except IndexError:
+            return False
 
     def shown(self, value: int | Fraction, power: int = 1) -> Decimal:
         """A value in units again, to 28 digits; `power` is 2 for a variance, whose unit is squared.

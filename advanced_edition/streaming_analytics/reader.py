@@ -1,10 +1,12 @@
 """Reading a CSV file of any size: as rows, as batches of rows, and in sections side by side."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +17,9 @@ KEEP = "surrogateescape"  # what to do with bytes that are no UTF-8
 BLOCK = 1 << 20  # bytes
 
 
+Row = list[str]
+
+
 class Unreadable(list[str]):
     """Stands in a batch for a row that the CSV parser gave up; `reason` is what it said."""
 
@@ -23,14 +28,58 @@ class Unreadable(list[str]):
         self.reason = reason
 
 
-class Batch(list[list[str]]):
+class Batch(Sequence[Row]):
     """Some rows; `lines` has for each one the line of the file on which it begins."""
 
-    lines: "range | list[int]" = range(0)
+    def __init__(self, rows: Sequence[Row], lines: Sequence[int] = ()) -> None:
+        self.rows, self.lines = rows, lines
 
-    def line_of(self, row: list[str]) -> int:
+    @property
+    def width(self) -> int:
+        """How many columns all rows have; 0 if they differ."""
+        widths = set(map(len, self.rows))
+        return widths.pop() if len(widths) == 1 else 0
+
+    def column(self, place: int) -> list[str]:
+        """One field of every row."""
+        return list(map(itemgetter(place), self.rows))
+
+    def line_of(self, row: Row) -> int:
         """Where this very row begins; 0 if it is not one of the batch."""
-        return next((line for own, line in zip(self, self.lines, strict=True) if own is row), 0)
+        return next(
+            (line for own, line in zip(self.rows, self.lines, strict=True) if own is row), 0
+        )
+
+    def __getitem__(self, index: int) -> Row:  # type: ignore[override]
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.lines) or len(self.rows)
+
+
+class Table(Batch):
+    """A batch in one flat list, where a "\\n" follows each row: a column is every n-th field.
+
+    Its rows are made only when somebody asks for them.
+    """
+
+    def __init__(self, fields: list[str], width: int, lines: Sequence[int]) -> None:
+        self.fields, self.lines, self._width = fields, lines, width
+
+    @property
+    def width(self) -> int:
+        """How many columns each row has."""
+        return self._width
+
+    @cached_property
+    def rows(self) -> list[Row]:  # type: ignore[override]
+        """The rows as lists."""
+        width, fields = self._width, self.fields
+        return [fields[start : start + width] for start in range(0, len(fields), width + 1)]
+
+    def column(self, place: int) -> list[str]:
+        """One field of every row."""
+        return self.fields[place :: self._width + 1]
 
 
 @dataclass(frozen=True)
@@ -56,25 +105,29 @@ class CsvRows:
         self._file = path.open("rb")
         self._file.seek(section.start)
         self.line = section.line
-        self._batch = Batch()
+        self._batch = Batch([])
         if section.start == 0:
             self.line += len(list(islice(self._file, height)))
 
-    def __iter__(self) -> Iterator[list[str]]:
-        for batch in self.batches():
-            yield from batch
+    def __iter__(self) -> Iterator[Row]:
+        for batch in self._batches(self._cut):
+            yield from batch.rows
 
     def batches(self) -> Iterator[Batch]:
-        """The rows in batches: those that begin in one chunk of the file.
+        """The rows in batches: those that begin in one chunk of the file."""
+        return self._batches(self._table)
 
-        A chunk without a quotation mark needs no parser: `split` gives what `csv.reader` would
-        give, in half of the time.
+    def _batches(self, cut: Callable[[str], Batch]) -> Iterator[Batch]:
+        """A chunk without a quotation mark needs no parser.
+
+        `split` gives what `csv.reader` would give, in half of the time.
         """
         with self:
             while text := self._whole_lines():
                 plain = text.replace("\r\n", "\n")
                 parser_needed = '"' in plain or "\r" in plain
-                self._batch = self._parse(text) if parser_needed else self._cut(plain)
+                self._batch = self._parse(text) if parser_needed else cut(plain)
+                self.line += len(self._batch) if not parser_needed else 0
                 yield self._batch
 
     def _whole_lines(self) -> str:
@@ -86,26 +139,32 @@ class CsvRows:
 
     def _cut(self, text: str) -> Batch:
         """The rows of whole lines without quotation marks."""
-        batch = Batch([line.split(",") for line in text.removesuffix("\n").split("\n")])
-        batch.lines = range(self.line, self.line + len(batch))
-        self.line += len(batch)
-        return batch
+        rows = [line.split(",") for line in text.removesuffix("\n").split("\n")]
+        return Batch(rows, range(self.line, self.line + len(rows)))
+
+    def _table(self, text: str) -> Batch:
+        """The same as one list of fields, where every row has the width of the header."""
+        width, count = len(self.header), text.count("\n")
+        fields = text.replace("\n", ",\n,").split(",")[:-1]
+        if fields[width :: width + 1] != ["\n"] * count:
+            return self._cut(text)
+        return Table(fields, width, range(self.line, self.line + count))
 
     def _parse(self, text: str) -> Batch:
         """The rows that begin in the text; the last one may go on in the lines that follow."""
-        lines, batch, begins = list(StringIO(text, newline="\n")), Batch(), []
+        lines, begins = list(StringIO(text, newline="\n")), []
+        rows: list[Row] = []
         reader = csv.reader(chain(lines, (line.decode(errors=KEEP) for line in self._file)))
         while reader.line_num < len(lines):
             begins.append(self.line + reader.line_num)
             try:
-                batch.append(next(reader))
+                rows.append(next(reader))
             except csv.Error as error:
-                batch.append(Unreadable(str(error)))
+                rows.append(Unreadable(str(error)))
         self.line += reader.line_num
-        batch.lines = begins
-        return batch
+        return Batch(rows, begins)
 
-    def line_of(self, row: list[str]) -> int:
+    def line_of(self, row: Row) -> int:
         """The line on which a row begins that was read just now, 0 for any other."""
         return self._batch.line_of(row)
 
