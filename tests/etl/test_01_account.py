@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.etl.conftest import QUICK, Tables
+from tests.stack.private import eventually
 
 NOW = datetime(2025, 10, 26, 12, tzinfo=UTC)
 few = settings(
@@ -65,9 +65,9 @@ def expected(given: list[tuple[list[Any], int]]) -> dict[tuple, tuple]:
 @few
 @given(parts, st.integers(1, 8))
 def test_it_balances_and_keeps_the_newest_word(
-    make_tables: Callable[[], Tables], given: list[tuple[list[Any], int]], batch_size: int
+    tables: Tables, given: list[tuple[list[Any], int]], batch_size: int
 ) -> None:
-    tables = make_tables()
+    tables.empty()
     pipeline = ETLPipeline(replace(QUICK, schema=tables.schema), trace_to="off")
 
     async def twice() -> list[Metrics]:
@@ -222,9 +222,7 @@ def test_a_living_run_that_was_taken_for_dead_says_so_with_its_next_batch(tables
     async def pages() -> Any:
         tables.do("UPDATE runs SET status = 'abandoned', message = 'dead', finished_at = now()")
         yield Page(KINDS["weather"], [None], NOW, "test")
-        async with asyncio.timeout(20):
-            while tables.rows(query) != [("running",)]:
-                await asyncio.sleep(0.01)
+        await asyncio.to_thread(eventually, lambda: tables.rows(query) == [("running",)])
 
     async def scenario() -> None:
         async with pipeline._run("test") as flow:

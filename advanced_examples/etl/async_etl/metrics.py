@@ -10,6 +10,7 @@ import prometheus_client as prometheus
 from async_etl.breaker import State
 
 STATES = (State.CLOSED, State.HALF_OPEN, State.OPEN)
+SHOWN = 50  # refusals of a replay, one by one; the table has them all
 BUCKETS = (0.005, 0.02, 0.1, 0.5, 2, 10)
 
 
@@ -77,6 +78,7 @@ class Metrics:
     retried: int = 0
     duration_seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
+    still_refused: list[str] = field(default_factory=list)  # by a replay, the first ones
     reasons: Counter[str] = field(default_factory=Counter)
     breakers: dict[str, str] = field(default_factory=dict)
     times_opened: Counter[str] = field(default_factory=Counter)
@@ -136,3 +138,7 @@ class Metrics:
             print(f"{name}: {value}")
         for error in self.errors:
             print(f"  not extracted: {error}")
+        for refusal in self.still_refused:
+            print(f"  still refused: {refusal}")
+        if self.still_refused and self.quarantined > len(self.still_refused):
+            print(f"  and {self.quarantined - len(self.still_refused)} more")
