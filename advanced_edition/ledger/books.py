@@ -135,7 +135,7 @@ def replay(log: EventLog, bank: Bank, keys: dict[str, int], offset: int = 0) -> 
             if event.number != bank.number + 1:
                 raise LogDamaged(
                     f"{log.path}: after event {bank.number} comes {event.number} (byte {place}). "
-                    "Lines are missing, or a snapshot is of another log. Restore both from one copy."
+                    "Lines are missing, or a snapshot is of another log. Restore both from a copy."
                 )
             keys[event.key] = place
             apply(event)

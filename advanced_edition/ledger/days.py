@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
-DAY = 86_400  # seconds
+HOUR, DAY = 3_600, 86_400  # seconds
 EPOCH = date(1970, 1, 1).toordinal()
 
 

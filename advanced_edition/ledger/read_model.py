@@ -15,11 +15,11 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from ledger.days import DAY
+from ledger.days import DAY, HOUR
 from ledger.events import Event, decode
 from ledger.journal import BANK_ACCOUNTS, entries
 from ledger.log import read_lines
-from ledger.money import PLACES
+from ledger.money import PLACES, shown
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS position (number integer, next_byte integer);
@@ -137,3 +137,18 @@ def describe(event: Event) -> str:
 def as_amount(units: int) -> Decimal:
     """Whole ten-thousandths as an amount."""
     return units * PLACES
+
+
+def as_rows(statement: Statement, most: int) -> list[tuple[str, str, str]]:
+    """The statement of a day for people: (time, what, amount), at most so many lines of it."""
+    lines = [
+        (f"{at % DAY // HOUR:02}:{at % HOUR // 60:02}", what, shown(amount))
+        for _, at, what, amount in statement.lines[:most]
+    ]
+    more = len(statement.lines) - len(lines)
+    return [
+        ("", "opening balance", shown(statement.opening)),
+        *lines,
+        *([("", f"and {more:,} more", "")] if more else []),
+        ("", "closing balance", shown(statement.closing)),
+    ]

@@ -9,10 +9,10 @@ All are plain functions of what the bank knows and what is wanted, and change no
 
 from decimal import Decimal
 
-from ledger.days import DAY, month_of
+from ledger.days import DAY, HOUR, month_of
 from ledger.money import ZERO
 from ledger.products import TERMS
-from ledger.state import CASH_KEPT, HOUR, LARGE, RECENT, Account
+from ledger.state import CASH_KEPT, LARGE, RECENT, Account
 
 LARGE_CASH = Decimal(10_000)  # to be reported from here on, as in the USA and the EU
 STRUCTURING_FROM = Decimal(2_000)  # several of these, together a large sum: split on purpose?

@@ -139,7 +139,7 @@ class Ledger(Books):
         wrong = self.event(original)
         moved = entries(wrong)
         if not moved or isinstance(wrong, events.TransactionReversed):
-            raise BadRequest(f"{original!r} is a {type(wrong).__name__}: no payment to reverse")
+            raise BadRequest(f"{original!r} is a {type(wrong).__name__}: nothing to reverse")
         check_move(original, self.state_of(original), State.REVERSED)
         number, at = self.next(at)
         opposite = tuple((credit, debit, amount) for debit, credit, amount in moved)

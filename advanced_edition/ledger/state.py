@@ -10,14 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from ledger import events
-from ledger.days import DAY, month_of
+from ledger.days import DAY, HOUR, month_of
 from ledger.events import Event
 from ledger.journal import BANK_ACCOUNTS, ENTRIES
 from ledger.money import ZERO
 from ledger.products import TERMS, Period
 from ledger.states import State
 
-HOUR = 3_600
 RECENT = 9  # payments whose times are remembered, besides the last, for the velocity rule
 LARGE = Decimal(2_000)  # a payment from which on its payee is remembered
 CASH_KEPT = 3 * DAY  # seconds for which cash deposits are remembered, for the structuring rule

@@ -115,3 +115,18 @@ def perform(ledger: Ledger, request: Request) -> Receipt:
 def first_account(ledger: Ledger) -> str:
     """The account that was opened first, which is also the busiest."""
     return ledger.event("open-0").account
+
+
+def three_accounts(ledger: Ledger, at: int) -> tuple[str, str, str]:
+    """Accounts of two people: Anna's with 3,000, Ivan's with 8,000, and 60,000 of Anna's."""
+    wanted = [
+        ("checking", "Anna Koval", "3000"),
+        ("savings", "Ivan Tkach", "8000"),
+        ("money market", "Anna Koval", "60000"),
+    ]
+    numbers = []
+    for serial, (kind, owner, amount) in enumerate(wanted):
+        opened = ledger.create_account(kind, owner, key=f"open-{serial}", at=at)
+        numbers.append(opened.event.account)
+        ledger.deposit(numbers[-1], amount, key=f"first-{serial}", at=at)
+    return numbers[0], numbers[1], numbers[2]
