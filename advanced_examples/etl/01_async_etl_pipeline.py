@@ -316,7 +316,7 @@ async def watching(lesson: Lesson) -> None:
     """
     spans = InMemorySpanExporter()
     async with crooked.serve(share=0.1, seed=7) as url:
-        settings = replace(QUICK, source_url=url, hours=1_500, days=300, batch_size=1_000,
+        settings = replace(QUICK, source_url=url, hours=1_500, days=300, batch_size=1_500,
                            page_rows=200)  # fmt: skip
         pipeline = ETLPipeline(settings, trace_to=spans)
         await pipeline.run_parallel_pipelines(CITIES, SYMBOLS)
