@@ -45,7 +45,7 @@ def pay_interest(ledger: Ledger, number: str, key: str, at: int) -> bool:
 def charge(ledger: Ledger, number: str, key: str, at: int) -> bool:
     """Take an account's monthly fee; False if there is none or it was taken already."""
     account = ledger.account(number)
-    amount = TERMS[account.kind].monthly_fee(account.available)
+    amount = TERMS[account.kind].monthly_fee(account.balance, account.available)
     if not amount or key in ledger.keys:
         return False
     ledger.accept(events.FeeCharged(*ledger.next(at), key, number, amount, "monthly fee"))

@@ -43,11 +43,11 @@ class Terms:
         tier = next(tier for tier in self.fees if amount <= tier.up_to)
         return rounded(tier.flat + tier.rate * amount) if tier.rate else tier.flat
 
-    def monthly_fee(self, balance: Decimal) -> Decimal:
-        """The month's fee: waived from a certain balance on, never more than there is."""
+    def monthly_fee(self, balance: Decimal, available: Decimal) -> Decimal:
+        """The month's fee: waived from a certain balance on, never more than is available."""
         if balance >= self.no_maintenance_from:
             return ZERO
-        return max(min(self.maintenance, balance), ZERO)
+        return max(min(self.maintenance, available), ZERO)
 
     def interest_for(self, periods: Sequence[Period]) -> Decimal:
         """Interest on the end-of-day balances of `periods`, rounded once, at the end."""
