@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from operator import call
 
 TODAY = date(2025, 10, 26)
 FIRST_DAY = date(2020, 1, 1)
@@ -28,9 +27,12 @@ ALIASES = {"UKRAINE": "UA", "POLAND": "PL", "GERMANY": "DE", "UK": "GB", "USA": 
 CATEGORIES = ("books", "electronics", "garden", "kitchen", "sports", "toys")
 CATALOGUE = {f"P{number:03}": CATEGORIES[number % len(CATEGORIES)] for number in range(1, 301)}
 MOST_ORDERS = 999_999_999_999
+LONGEST_EMAIL = 254  # RFC 3696, erratum 1690
 LARGEST = 50_000_00  # euro cents for one order: above it, somebody should look
 
-_EMAIL = re.compile(r"(?=.{6,254}\Z)[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+").fullmatch
+# The parts of an address have no letter in common with what follows them, so the possessive ++
+# finds what + would find, and never tries twice.
+_EMAIL = re.compile(r"[a-z0-9._%+-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++").fullmatch
 _WHOLE = re.compile(r"[0-9]{1,12}").fullmatch
 _PRICE = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?").fullmatch
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
@@ -50,12 +52,9 @@ def _whole(text: str, least: int, most: int) -> int:
 def order_number(text: str) -> int:
     """The order's key."""
     # Every row has another one, so this is written for speed: int() alone would take "1_000".
-    number = int(text)
-    if not (text.isascii() and text.isdecimal()):
-        return _whole(text, 1, MOST_ORDERS)
-    if not 1 <= number <= MOST_ORDERS:
-        raise ValueError
-    return number
+    if text.isdecimal() and text.isascii() and 0 < (number := int(text)) <= MOST_ORDERS:
+        return number
+    return _whole(text, 1, MOST_ORDERS)
 
 
 @remembered
@@ -82,6 +81,8 @@ def email(text: str) -> str:
         text = text.strip().lower()
         if not _EMAIL(text):
             raise ValueError
+    if len(text) > LONGEST_EMAIL:
+        raise ValueError
     return text
 
 
@@ -143,7 +144,6 @@ FIELDS = (
 )
 NAMES = tuple(field.name for field in FIELDS)
 WIDTH = len(FIELDS)
-_CLEANERS = tuple(field.clean for field in FIELDS)
 
 # What goes into the target, in this order; the pipeline adds the number of the run.
 COLUMNS = (*NAMES, "region", "category", "cents_eur")
@@ -171,11 +171,22 @@ def validate(row: Sequence[str]) -> tuple:
 
     Raises InvalidRowError, which names each field, its value and the rule.
     """
-    if len(row) == WIDTH:
-        try:
-            return tuple(map(call, _CLEANERS, row))
-        except (ValueError, TypeError, AttributeError):
-            pass  # rare, so the way that names the faults may take its time
+    # Each row of a million comes through here. Names and calls written out take half the time of
+    # a loop over FIELDS.
+    try:
+        number, written, ordered, address, land, item, pieces, each = row
+        return (
+            order_number(number),
+            revision(written),
+            day(ordered),
+            email(address),
+            country(land),
+            product(item),
+            quantity(pieces),
+            price(each),
+        )
+    except (ValueError, TypeError, AttributeError):
+        pass  # rare, so the way that names the faults may take its time
     raise InvalidRowError(faults_of(row))
 
 
@@ -197,9 +208,11 @@ def enrich(values: tuple) -> Order:
 
     Raises InvalidRowError for a value above LARGEST, which is a rule of two fields together.
     """
-    region, rate = COUNTRIES[values[4]]
-    cents = (values[6] * values[7] * rate + MICRO // 2) // MICRO
+    number, written, ordered, address, land, item, pieces, each = values
+    region, rate = COUNTRIES[land]
+    cents = (pieces * each * rate + MICRO // 2) // MICRO
     if cents > LARGEST:
         most = f"at most {LARGEST // 100:,} EUR (quantity x price)"
         raise InvalidRowError([("order value", f"{cents / 100:,.2f} EUR", most)])
-    return (*values, region, CATALOGUE[values[5]], cents)
+    return (number, written, ordered, address, land, item, pieces, each,
+            region, CATALOGUE[item], cents)  # fmt: skip
