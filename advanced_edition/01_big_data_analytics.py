@@ -5,7 +5,7 @@ means and variances that no order of the rows can change, sketches that answer w
 bad rows put aside, two processes that share the work, and where DuckDB does better.
 
 Run      python advanced_edition/01_big_data_analytics.py     (--rows 10000000 for ten million)
-Needs    nothing; DuckDB and Dask where they are installed
+Needs    nothing (DuckDB and Dask are options)
 Minutes  40
 Next     02_financial_system.py
 """

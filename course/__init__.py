@@ -1,3 +1,3 @@
 """The ground floor of the course: what every lesson stands on."""
 
-__version__ = "2.0.0"
+__version__ = "2.1.0"

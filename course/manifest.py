@@ -144,7 +144,7 @@ def _header_problems(entry: Entry, file: Path, root: Path) -> Iterator[str]:
         yield f"its opening says {title!r}, the manifest {entry.title!r}"
     if said.get("Minutes") != str(entry.minutes):
         yield f"its opening says {said.get('Minutes')} minutes, the manifest {entry.minutes}"
-    if said.get("Needs") != needs:
+    if said.get("Needs", "").partition(" (")[0] != needs:  # what is optional stands in brackets
         yield f"its opening says it needs {said.get('Needs')!r}, the manifest {needs!r}"
     if entry.path not in said.get("Run", "") and entry.id not in said.get("Run", ""):
         yield f"its Run line names neither {entry.path} nor {entry.id}"

@@ -125,9 +125,10 @@ class Fixed:
     def parse(self, text: str) -> int:
         """'12.5' is 1250 with two places; ValueError for what is no such number."""
         whole, _, part = text.partition(".")
+        digits = whole + part
         try:
-            if len(part) == self.places and part.isdecimal() and "_" not in whole:
-                return int(whole + part)
+            if len(part) == self.places and digits.isdecimal():
+                return int(digits)
             return self._parse_with_care(text)
         except ValueError as problem:
             said = str(problem) if "decimals" in str(problem) else "no number"
