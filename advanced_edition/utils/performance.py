@@ -9,16 +9,20 @@ that, and not of Python objects. A process keeps what it once had: `in_new_proce
 that has had nothing yet.
 """
 
+import os
+import pickle
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import spawn
 from operator import attrgetter
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 STATM = Path("/proc/self/statm")
@@ -110,15 +114,63 @@ def name_of(work: Callable[..., Any]) -> str:
     return getattr(work, "__name__", "work")
 
 
+# What a new Python does first: it becomes like this one (path, directory, main module), and works.
+# It ends without a word when the one who started it is gone before it said what to do.
+_BEGIN = (
+    "import pickle, sys; sys.stdin.buffer.peek() or sys.exit(1); "
+    "from multiprocessing import spawn; "
+    "spawn.prepare(pickle.load(sys.stdin.buffer)); "
+    "from utils.performance import work_here; work_here()"
+)
+
+
 def in_new_process(function: Callable[..., Any], *arguments: Any, items: int = 1) -> Measurement:
     """Measure `function(*arguments)` in a new Python, which has imported its module and no more.
 
-    `function` must be importable by its name, and the result must be picklable.
+    `function` must be importable by its name, and the result must be picklable. What the function
+    raises is raised here; ChildProcessError when the process died. What it prints goes to stderr.
     """
     work = partial(measure, partial(function, *arguments), name_of(function), items)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(resident).result()  # the process has started and imported
-        return pool.submit(work).result()
+    like_this = spawn.get_preparation_data(name_of(function))
+    del like_this["authkey"]  # a secret, and not needed
+    # In a session of its own it is no target of Ctrl-C, which would find it half imported and
+    # make it complain. This process hears Ctrl-C, and ends it.
+    with Popen([sys.executable, "-c", _BEGIN], stdin=PIPE, stdout=PIPE, start_new_session=True) as (
+        process
+    ):
+        try:
+            process.stdin.write(pickle.dumps(like_this) + pickle.dumps(work))
+            process.stdin.flush()
+            answer = process.stdout.read()
+        finally:
+            process.kill()
+    if not answer:
+        raise ChildProcessError(f"The process that measured {name_of(function)} died.")
+    result, error = pickle.loads(answer)
+    if error:
+        raise error
+    return result
+
+
+def work_here() -> None:
+    """The new process: do the work that stdin brings, and answer on stdout."""
+    work = pickle.load(sys.stdin.buffer)
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        done = (work(), None)
+    except Exception as error:
+        error.add_note(f"In the new process:\n{traceback.format_exc()}")
+        done = (None, error)
+    with answer:
+        answer.write(pickle.dumps(done))
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of stdin: when that closes, nobody waits for an answer."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 def compare(

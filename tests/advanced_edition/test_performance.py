@@ -1,9 +1,14 @@
 """Time, throughput, memory and comparisons are what they say."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
 
+import psutil
 import pytest
 from utils import performance
 from utils.performance import MB, Measurement, compare, in_new_process, measure, table, watch
@@ -56,6 +61,48 @@ def test_an_error_comes_through_and_no_thread_stays() -> None:
     with pytest.raises(ValueError, match="on purpose"):
         in_new_process(fail)
     assert threading.active_count() == before
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_died_is_told() -> None:
+    with pytest.raises(ChildProcessError, match="measured die died"):
+        in_new_process(die)
+
+
+WAITS = """
+import sys, time
+from utils.performance import in_new_process
+try:
+    print("begin", flush=True)
+    in_new_process(time.sleep, 60)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups are another thing there")
+@pytest.mark.parametrize(
+    ("ended_by", "moment"),
+    [*((signal.SIGINT, moment) for moment in (0.0, 0.03, 0.1, 0.4)), (signal.SIGKILL, 0.4)],
+)
+def test_ended_at_any_moment_it_leaves_no_process_and_no_traceback(
+    ended_by: signal.Signals, moment: float
+) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", WAITS], stdout=pipe, stderr=pipe, text=True,
+                          start_new_session=True) as process:  # fmt: skip
+        assert process.stdout and process.stderr and process.stdout.readline() == "begin\n"
+        time.sleep(moment)
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, ended_by)
+        process.wait(10)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+        if ended_by == signal.SIGINT:
+            assert (process.returncode, process.stderr.read()) == (130, "")
 
 
 def test_a_partial_has_the_name_of_its_function() -> None:
