@@ -8,7 +8,7 @@ from batch_etl.records import Block, Position, Refused, Source
 from batch_etl.schema import InvalidRowError, Order, enrich, validate
 from batch_etl.target import Account, Checkpoint, RunError, Target
 
-COMMIT_ROWS = 5_000  # rows of one transaction: they are in memory together
+COMMIT_ROWS = 10_000  # rows of one transaction: they are in memory together
 
 
 class TooManyBadRowsError(RunError):
@@ -126,6 +126,7 @@ def run_etl(
             metrics.rows_now += len(chunk)
             metrics.commits += 1
             stop_if_bad(target, name, source.name, checkpoint.account, stop_above)
+            del chunk  # or it would stay in memory while the next one is filled
         metrics.accounts[source.name] = checkpoint.account
         metrics.troubles.update(getattr(source, "troubles", {}))
     metrics.seconds = time.perf_counter() - begin

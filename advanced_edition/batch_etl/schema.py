@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from typing import Any
 
 TODAY = date(2025, 10, 26)
 FIRST_DAY = date(2020, 1, 1)
 MICRO = 1_000_000
+MOST_REMEMBERED, LONGEST_REMEMBERED = 2_048, 40
 
 # country: (region, euros for one unit of its money, in millionths)
 COUNTRIES = {
@@ -38,8 +39,23 @@ _PRICE = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?").fullmatch
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _OUR_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})").fullmatch
 
-# Few different values come again and again: a bounded memory of them answers for nothing.
-remembered = lru_cache(maxsize=2_048)
+
+class Remembered(dict[str, Any]):
+    """The answers of `clean` by text: few different values come again and again.
+
+    Asked as `_day[text]`, because looking into a dict costs half of a call. It holds at most
+    2,048 short texts, and what is refused is not kept.
+    """
+
+    def __init__(self, clean: Callable[[str], Any]) -> None:
+        super().__init__()
+        self.clean = clean
+
+    def __missing__(self, text: str) -> Any:
+        answer = self.clean(text)
+        if len(self) < MOST_REMEMBERED and len(text) < LONGEST_REMEMBERED:
+            self[text] = answer
+        return answer
 
 
 def _whole(text: str, least: int, most: int) -> int:
@@ -57,13 +73,11 @@ def order_number(text: str) -> int:
     return _whole(text, 1, MOST_ORDERS)
 
 
-@remembered
 def revision(text: str) -> int:
     """How often the order was written: the highest one counts."""
     return _whole(text, 1, 1_000)
 
 
-@remembered
 def day(text: str) -> str:
     """A date as 2025-10-26; 26.10.2025 is cleaned."""
     text = text.strip()
@@ -86,7 +100,6 @@ def email(text: str) -> str:
     return text
 
 
-@remembered
 def country(text: str) -> str:
     """One of COUNTRIES by its two letters; a few names are cleaned."""
     code = text.strip().upper()
@@ -96,7 +109,6 @@ def country(text: str) -> str:
     return code
 
 
-@remembered
 def product(text: str) -> str:
     """A key of CATALOGUE."""
     code = text.strip().upper()
@@ -105,13 +117,11 @@ def product(text: str) -> str:
     return code
 
 
-@remembered
 def quantity(text: str) -> int:
     """Pieces, 1 to 1,000."""
     return _whole(text, 1, 1_000)
 
 
-@remembered
 def price(text: str) -> int:
     """The price of one piece in the hundredths of its money: whole numbers lose nothing."""
     found = _PRICE(text.strip())
@@ -141,6 +151,9 @@ FIELDS = (
     Field("product", product, "a product of the catalogue"),
     Field("quantity", quantity, "a whole number from 1 to 1,000"),
     Field("price", price, "a price above 0 with at most two decimals"),
+)
+_revision, _day, _country, _product, _quantity, _price = map(
+    Remembered, (revision, day, country, product, quantity, price)
 )
 NAMES = tuple(field.name for field in FIELDS)
 WIDTH = len(FIELDS)
@@ -177,13 +190,13 @@ def validate(row: Sequence[str]) -> tuple:
         number, written, ordered, address, land, item, pieces, each = row
         return (
             order_number(number),
-            revision(written),
-            day(ordered),
+            _revision[written],
+            _day[ordered],
             email(address),
-            country(land),
-            product(item),
-            quantity(pieces),
-            price(each),
+            _country[land],
+            _product[item],
+            _quantity[pieces],
+            _price[each],
         )
     except (ValueError, TypeError, AttributeError):
         pass  # rare, so the way that names the faults may take its time
