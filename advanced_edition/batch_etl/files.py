@@ -5,11 +5,10 @@ Who goes on from a position reads those bytes again: a file that was changed mea
 """
 
 import csv
-import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import compress
+from itertools import compress, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +28,7 @@ _in_order = itemgetter(*NAMES)
 
 def as_text(lines: Sequence[bytes]) -> list[str]:
     """Lines as text; bytes that are no UTF-8 stay recognisable, and the schema refuses them."""
-    return [line.decode("utf-8", "surrogateescape") for line in lines]
+    return list(map(bytes.decode, lines, repeat("utf-8"), repeat("surrogateescape")))
 
 
 class LineFile:
@@ -116,9 +115,8 @@ class CsvFile(LineFile):
 
     def parse(self, lines: Sequence[bytes], line: int, at_end: bool) -> tuple[Block, int]:
         """The rows; nearly always a row is a line, and then this is fast."""
-        text = b"".join(lines).decode("utf-8", "surrogateescape")
         try:
-            rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+            rows = list(csv.reader(as_text(lines), strict=True))
         except csv.Error:
             rows = []
         if len(rows) == len(lines):

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import spawn
 from operator import attrgetter
@@ -35,7 +35,8 @@ by_time = attrgetter("seconds")
 class Measurement:
     """What a piece of work took: seconds of wall time, bytes by which the process grew at most.
 
-    `growth` is None where the system doesn't tell.
+    `growth` is None where the system doesn't tell. `cpu` has the seconds for which this process
+    had a processor: on a busy machine they are fewer than `seconds`, and vary less.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measurement:
     items: int = 1
     growth: int | None = None
     result: Any = field(default=None, repr=False)
+    cpu: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -86,25 +88,24 @@ def watch(name: str, items: int = 1) -> Iterator[Watch]:
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     try:
         yield measured
     finally:
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         stop.set()
         thread.join()
         growth = None
         if before is not None:
             growth = max(highest[0] or 0, resident() or 0) - before
-        measured.found = Measurement(name, seconds, items, growth)
+        measured.found = Measurement(name, seconds, items, growth, cpu=cpu)
 
 
 def measure(work: Callable[[], Any], name: str = "", items: int = 1) -> Measurement:
     """Call `work` once and measure it; its return value is the `result`."""
     with watch(name or name_of(work), items) as watched:
         result = work()
-    found = watched.found
-    return Measurement(found.name, found.seconds, items, found.growth, result)
+    return replace(watched.found, result=result)
 
 
 def name_of(work: Callable[..., Any]) -> str:

@@ -1,7 +1,8 @@
 """A million rows through the batch pipeline, beside the least that loading them can cost.
 
 The floor is `csv.reader` into `executemany` in one SQLite transaction: no rule, no key, no
-checkpoint. Both read the same file, each time in a new process, in turn.
+checkpoint. Both read the same file, each time in a new process, in turn. A machine with other
+work to do gives each run another share of itself, so the time on the processor is compared as well.
 """
 
 import random
@@ -36,14 +37,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Measurement
     return found
 
 
-def seconds(runs: list[Measurement]) -> float:
-    return statistics.median(run.seconds for run in runs)
+def ratio(runs: dict[str, list[Measurement]], clock: str) -> tuple[float, str]:
+    """How often the pipeline takes the floor's time, median of the rounds, and both in words."""
+    ours, floor = ([getattr(run, clock) for run in runs[way]] for way in ("pipeline", "floor"))
+    says = f"pipeline {statistics.median(ours):.1f} s, bare loop {statistics.median(floor):.1f} s"
+    return statistics.median(a / b for a, b in zip(ours, floor, strict=True)), says
 
 
 def test_etl_of_a_million_rows(measured: Measure, runs: dict[str, list[Measurement]]) -> None:
-    ours, floor = seconds(runs["pipeline"]), seconds(runs["floor"])
-    says = f"pipeline {ours:.1f} s ({CLAIMED} claimed), bare loop {floor:.1f} s"
-    measured("ETL 1M rows over csv.reader into executemany", ours / floor, 3, "lower", says)
+    found, says = ratio(runs, "seconds")
+    says = f"{says} ({CLAIMED} s claimed)"
+    measured("ETL 1M rows over csv.reader into executemany", found, 3, "lower", says)
+
+
+def test_etl_of_a_million_rows_by_processor(
+    measured: Measure, runs: dict[str, list[Measurement]]
+) -> None:
+    found, says = ratio(runs, "cpu")
+    name = "ETL 1M rows over csv.reader into executemany, processor time"
+    measured(name, found, 3, "lower", says)
 
 
 def test_etl_memory_stays_flat(measured: Measure, runs: dict[str, list[Measurement]]) -> None:
