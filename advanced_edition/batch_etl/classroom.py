@@ -26,10 +26,12 @@ def sources(files: Files, url: str) -> list[Source]:
             ApiSource(url)]  # fmt: skip
 
 
-def load_all(target: Path, run: str, files: Files, url: str) -> Metrics:
+def load_all(
+    target: Path, run: str, files: Files, url: str, commit_rows: int = COMMIT_ROWS
+) -> Metrics:
     """Load the three sources in the run `run`."""
     with opened(target) as opened_target:
-        return run_etl(opened_target, run, sources(files, url))
+        return run_etl(opened_target, run, sources(files, url), commit_rows)
 
 
 def load_csv(target: Path, file: Path, commit_rows: int = COMMIT_ROWS) -> Metrics:

@@ -90,8 +90,8 @@ class LineFile:
             crc, to_read = zlib.crc32(piece, crc), to_read - len(piece)
         if to_read or crc != position["crc"]:
             raise SourceError(
-                f"{self.name} was changed after a part of it was loaded.\nBring the old file "
-                "back, or undo the run and load the new one under another run name."
+                f"{self.name} was changed after a part was loaded.\nBring the old file back, "
+                "or undo the run and load the new one under another run name."
             )
 
 

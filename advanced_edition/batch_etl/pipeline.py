@@ -138,6 +138,7 @@ def stop_if_bad(target: Target, name: str, source: str, account: Account, most: 
     if account.quarantined > most * account.rows_in:
         target.undo(name)
         raise TooManyBadRowsError(
-            f"{account.quarantined:,} of {account.rows_in:,} rows of {source} break the rules, "
-            f"more than {most:.0%}.\nThe run {name!r} was taken back. Look at the source."
+            f"{account.quarantined / account.rows_in:.0%} of {source} breaks the rules.\n"
+            f"These are {account.quarantined:,} of {account.rows_in:,} rows, and {most:.0%} are "
+            f"allowed. The run {name!r} was taken back. Look at the source."
         )

@@ -51,8 +51,9 @@ def as_text(report: dict[str, Any]) -> str:
     """The report for people; its times differ from run to run."""
     total, alerts = Account(**report["total"]), report["alerts"]
     lines = [
-        f"Run {report['run']}: {total.rows_in:,} rows in = {total.loaded:,} loaded + "
-        f"{total.quarantined:,} quarantined + {total.deduplicated:,} deduplicated",
+        f"Run {report['run']}: {total.rows_in:,} rows in",
+        f"  = {total.loaded:,} loaded + {total.quarantined:,} quarantined + "
+        f"{total.deduplicated:,} deduplicated",
         f"  {'balances' if report['balances'] else 'DOES NOT BALANCE'}; {report['commits']:,} "
         f"commits, {report['seconds']:.2f} s, {report['rows_per_second']:,} rows/s",
     ]

@@ -364,7 +364,7 @@ def test_alert_rules_fire_at_their_limits(target: Target, write: Write) -> None:
     made = report.as_dict(target, metrics, alerts.evaluate(facts))
     assert json.loads(report.as_json(made)) == made
     text = report.as_text(made)
-    assert "1 rows in = 1 loaded + 0 quarantined + 0 deduplicated" in text and "CRITICAL" in text
+    assert "1 rows in\n  = 1 loaded + 0 quarantined + 0 deduplicated" in text and "CRITICAL" in text
 
 
 def test_the_warehouse_holds_what_the_target_holds(target: Target, write: Write) -> None:
