@@ -90,7 +90,7 @@ class Books:
         bank = self.bank
         return bank.number + 1, at if at >= bank.at else bank.at
 
-    def accept(self, event: Any) -> Receipt:
+    def accept(self, event: Any, outcome: State = POSTED) -> Receipt:
         """Append, then apply: what the disk refused never happened."""
         if not event.key:
             raise BadRequest("a request needs an idempotency key: any text that no other one has")
@@ -100,7 +100,7 @@ class Books:
             raise BadRequest(f"a text that can't be written as UTF-8: {error}") from None
         self.keys[event.key] = offset
         self.bank.apply(event)
-        return Receipt(FIRST_STATE.get(type(event), POSTED), event)
+        return Receipt(outcome, event)
 
     def exists(self, key: str, request: str, **content: Any) -> Receipt:
         """The answer to a request that comes again; KeyReused when it is another one.
@@ -128,13 +128,14 @@ class Books:
 
 def replay(log: EventLog, bank: Bank, keys: dict[str, int], offset: int = 0) -> None:
     """Let what stands in the log from `offset` on happen to `bank`, and index its keys."""
-    apply = bank.apply
+    apply, number = bank.apply, bank.number
     with no_cycles():
         for place, text in log.lines(offset):
             event = decode(text)
-            if event.number != bank.number + 1:
+            number += 1
+            if event.number != number:
                 raise LogDamaged(
-                    f"{log.path}: after event {bank.number} comes {event.number} (byte {place}). "
+                    f"{log.path}: after event {number - 1} comes {event.number} (byte {place}). "
                     "Lines are missing, or a snapshot is of another log. Restore both from a copy."
                 )
             keys[event.key] = place

@@ -12,10 +12,9 @@ from decimal import Decimal
 from ledger.days import DAY, HOUR, month_of
 from ledger.money import ZERO
 from ledger.products import TERMS
-from ledger.state import CASH_KEPT, LARGE, RECENT, Account
+from ledger.state import CASH_KEPT, LARGE, RECENT, SPLIT_FROM, Account
 
 LARGE_CASH = Decimal(10_000)  # to be reported from here on, as in the USA and the EU
-STRUCTURING_FROM = Decimal(2_000)  # several of these, together a large sum: split on purpose?
 REPORT_FROM, REVIEW_FROM = 40, 70  # points
 POINTS = {"unusual amount": 40, "new payee": 30, "drains the account": 30, "at night": 10}
 LOOK_FROM = Decimal(1_000)
@@ -52,11 +51,11 @@ def deposit_alerts(account: Account, amount: Decimal, channel: str, at: int) -> 
         return ()
     if amount >= LARGE_CASH:
         return ("large cash",)
-    if amount >= STRUCTURING_FROM:
+    if amount >= SPLIT_FROM:
         since = at - CASH_KEPT
         together = amount
         for when, earlier in account.cash:
-            if when > since and STRUCTURING_FROM <= earlier < LARGE_CASH:
+            if when > since and earlier < LARGE_CASH:
                 together += earlier
         if together >= LARGE_CASH:
             return ("structuring",)
@@ -91,8 +90,7 @@ def signs_of_fraud(account: Account, amount: Decimal, payee: str, at: int) -> Al
         signs += ("unusual amount",)
     if amount >= LARGE and payee and payee not in account.known:
         signs += ("new payee",)
-    just_filled = account.last_deposit > at - HOUR
-    if just_filled and amount >= DRAIN_SHARE * account.available:
+    if amount >= DRAIN_SHARE * account.available:
         signs += ("drains the account",)
     if at % DAY < NIGHT_ENDS:
         signs += ("at night",)

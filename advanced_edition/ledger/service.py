@@ -189,18 +189,21 @@ class Ledger(Books):
         if reason:
             return self.accept(
                 events.TransactionRejected(number, at, key, request, account, to, amount, channel,
-                                           name, reason, alerts)
+                                           name, reason, alerts),
+                State.REJECTED,
             )  # fmt: skip
         if wait or request == "Hold":
             expires = at + (REVIEW_TIME if wait else HOLD_TIME)
-            event = events.HoldPlaced(
-                number, at, key, request, account, to, amount, fee, channel, name, expires, alerts
-            )
-        elif to:
-            event = events.Transfer(number, at, key, account, to, amount, fee, alerts)
-        else:
-            event = events.Withdrawal(number, at, key, account, amount, fee, channel, name, alerts)
-        return self.accept(event)
+            return self.accept(
+                events.HoldPlaced(number, at, key, request, account, to, amount, fee, channel,
+                                  name, expires, alerts),
+                State.PENDING,
+            )  # fmt: skip
+        if to:
+            return self.accept(events.Transfer(number, at, key, account, to, amount, fee, alerts))
+        return self.accept(
+            events.Withdrawal(number, at, key, account, amount, fee, channel, name, alerts)
+        )
 
     def _sanctioned(
         self, request: str, key: str, at: int, account: str, amount: Decimal, channel: str,
@@ -211,7 +214,8 @@ class Ledger(Books):
             events.TransactionRejected(
                 *self.next(at), key, request, account, "", amount, channel, name,
                 "a sanctioned name", ("sanctioned name",),
-            )
+            ),
+            State.REJECTED,
         )  # fmt: skip
 
     def _placed(self, hold: str) -> events.HoldPlaced:

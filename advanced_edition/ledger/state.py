@@ -19,6 +19,7 @@ from ledger.states import State
 
 RECENT = 9  # payments whose times are remembered, besides the last, for the velocity rule
 LARGE = Decimal(2_000)  # a payment from which on its payee is remembered
+SPLIT_FROM = Decimal(2_000)  # smaller cash deposits are not taken for parts of a large one
 CASH_KEPT = 3 * DAY  # seconds for which cash deposits are remembered, for the structuring rule
 MODEST = Decimal(500)  # a payment that surprises nobody, from a new account either
 
@@ -36,21 +37,20 @@ class Account:
     number: str
     kind: str
     owner: str = ""
+    bears_interest: bool = False
+    frozen: bool = False
     balance: Decimal = ZERO
     held: Decimal = ZERO
-    frozen: bool = False
-    bears_interest: bool = False
     day: int = 0
     month: int = 0
     spent_today: Decimal = ZERO
     paid_this_month: int = 0
-    closings: list[Period] = field(default_factory=list)
+    last_payment: int = 0
+    largest: Decimal = MODEST
     recent: tuple[int, ...] = ()
+    closings: list[Period] = field(default_factory=list)
     cash: tuple[tuple[int, Decimal], ...] = ()
     known: set[str] = field(default_factory=set)
-    largest: Decimal = MODEST
-    last_deposit: int = 0
-    last_payment: int = 0
 
     @property
     def available(self) -> Decimal:
@@ -71,15 +71,15 @@ class Account:
         """Remember a payment to `payee`, which is '' for the account's owner."""
         self.spent_today += amount
         self.paid_this_month += 1
-        if amount > self.largest:
-            self.largest = amount
+        if amount > MODEST:
+            self.largest = max(amount, self.largest)
+            if payee and amount >= LARGE:
+                self.known.add(payee)
         if self.last_payment > at - HOUR:
             self.recent = (*self.recent, self.last_payment)[-RECENT:]
         elif self.recent:
             self.recent = ()
         self.last_payment = at
-        if amount >= LARGE and payee:
-            self.known.add(payee)
 
 
 class Bank:
@@ -144,11 +144,10 @@ class Bank:
         )
 
     def _deposit(self, event: events.Deposit) -> None:
-        account, at = self.accounts[event.account], event.at
-        account.last_deposit = at
-        if event.channel == "cash":
-            kept = [one for one in account.cash if one[0] > at - CASH_KEPT]
-            account.cash = (*kept, (at, event.amount))
+        if event.channel == "cash" and event.amount >= SPLIT_FROM:
+            account = self.accounts[event.account]
+            kept = [one for one in account.cash if one[0] > event.at - CASH_KEPT]
+            account.cash = (*kept, (event.at, event.amount))
         if event.alerts:
             self.alerts[event.number] = event.alerts
 
@@ -159,7 +158,6 @@ class Bank:
 
     def _transfer(self, event: events.Transfer) -> None:
         self.accounts[event.account].paid(event.at, event.amount, event.to)
-        self.accounts[event.to].last_deposit = event.at
         if event.alerts:
             self.alerts[event.number] = event.alerts
 
@@ -184,8 +182,6 @@ class Bank:
     def _hold_posted(self, event: events.HoldPosted) -> None:
         placed = self._end_of_hold(event.hold, State.POSTED)
         self.accounts[event.account].paid(event.at, event.amount, event.to or placed.name)
-        if event.to:
-            self.accounts[event.to].last_deposit = event.at
 
     def _hold_voided(self, event: events.HoldVoided) -> None:
         self._end_of_hold(event.hold, State.VOIDED)

@@ -36,5 +36,5 @@ NEXT: dict[State, tuple[State, ...]] = {
 def check_move(key: str, now: State, wanted: State) -> None:
     """WrongState, with what is possible instead, unless `now` may become `wanted`."""
     if wanted not in NEXT[now]:
-        possible = ", ".join(NEXT[now]) or "nothing: that state is final"
-        raise WrongState(f"{key} is {now} and can't become {wanted}; it can become {possible}")
+        possible = f"only {', '.join(NEXT[now])}" if NEXT[now] else "that is its end"
+        raise WrongState(f"{key} is {now} and can't become {wanted}: {possible}")

@@ -15,7 +15,7 @@ from ledger.service import Ledger
 
 START, DAYS = moment("2025-09-01"), 55  # up to 2025-10-26
 OPENING_HOUR = START - 3_600
-EACH = 100  # requests to one account, on average: a few are busy, most are quiet
+EACH = 500  # requests to one account, on average: a few are busy, most are quiet
 KINDS = ("checking", "checking", "checking", "savings", "money market")
 FIRST = ("Anna", "Ivan", "Olena", "Petro", "Maria", "Taras", "Iryna", "Andrii", "Sofia", "Danylo")
 LAST = ("Koval", "Shevchuk", "Bondar", "Tkach", "Melnyk", "Kravets", "Lysenko", "Rudenko")
@@ -56,8 +56,8 @@ def requests(accounts: list[str], count: int, seed: int) -> Iterator[Request]:
     choice, uniform = rng.choice, rng.random
 
     def some_account() -> str:
-        """One of the accounts; the busiest tenth gets almost a third of the requests."""
-        return accounts[int(len(accounts) * uniform() ** 2)]
+        """One of the accounts; the busiest tenth gets a fifth of the requests."""
+        return accounts[int(len(accounts) * uniform() ** 1.5)]
 
     made, waiting = 0, list[Request]()
     while made < count:

@@ -127,7 +127,7 @@ def test_the_state_machine(now: State, wanted: State) -> None:
     if wanted in NEXT[now]:
         check_move("k", now, wanted)
     else:
-        with pytest.raises(WrongState, match="it can become"):
+        with pytest.raises(WrongState, match="can't become"):
             check_move("k", now, wanted)
 
 
