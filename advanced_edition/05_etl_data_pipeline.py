@@ -83,8 +83,8 @@ def the_schema(lesson: Lesson) -> None:
 def load_everything(lesson: Lesson, target: Path, files: Files, config: Config) -> Metrics:
     """Load it all, and balance the account.
 
-    Rows and checkpoint are committed together, a chunk at a time (10,000 rows, the `chunk_size` of
-    the tier), so only one chunk is in memory.
+    Rows and checkpoint are committed together, a chunk at a time (`chunk_size` of the tier, 10,000
+    rows by default), so only one chunk is in memory.
     Twins are found by the key of the table, not by a set of all keys that would grow with the
     data. Of two the higher revision stays, whichever came first. The API answers with garbage,
     429 and half a page: the client waits as long as it is told, and asks again.
@@ -277,7 +277,7 @@ def chart(lesson: Lesson, quarantine: dict[str, int]) -> None:
         return
     from course.charts import bars
 
-    lesson.chart(bars(quarantine, "Which fields are refused", "rows"), "quarantine")
+    lesson.chart(bars(quarantine, "Which fields are refused most", "rows"), "quarantine")
 
 
 def warehouse(lesson: Lesson, target: Path, folder: Path) -> None:
