@@ -8,16 +8,15 @@ portion, so that a slow moment is slow for all.
 
 import gc
 import json
-import os
 import statistics
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import config_advanced
 import pytest
@@ -62,22 +61,24 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-@contextmanager
-def plain_file(path: Path, buffering: int) -> Iterator[BinaryIO]:
-    """A file to append to."""
-    with path.open("ab", buffering=buffering) as file:
-        yield file
-
-
 def test_the_floors_write_lines_of_the_ledger(tmp_path: Path) -> None:
     """Otherwise they would not do the same work."""
     portion = [Request("withdraw", "CHK-1", "", "12.5000", "card", "Café", "k", 7)]
     for loop in (bare_loop, hand_written_loop):
-        with plain_file(tmp_path / loop.__name__, 0) as file:
+        with (tmp_path / loop.__name__).open("ab") as file:
             loop(portion, file)
         ((_, text),) = read_lines(tmp_path / loop.__name__)
         event = Withdrawal(0, 7, "k", "CHK-1", Decimal("12.5000"), ZERO, "card", "Café", ())
         assert decode(text) == event
+
+
+class Times(NamedTuple):
+    """Seconds: of portions, by way; and of single transactions."""
+
+    ledger: list[float]
+    bare: list[float]
+    by_hand: list[float]
+    each: list[float]
 
 
 @pytest.fixture(scope="module")
@@ -85,48 +86,53 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("million")
 
 
-def test_a_million_transactions(folder: Path, measured: Measure) -> None:
-    count, busy, bare, least, each = CONFIG.transactions, [], [], [], []
+@pytest.fixture(scope="module")
+def times(folder: Path) -> Times:
+    """A million transactions, in portions by turns with the loops that are compared."""
+    found = Times([], [], [], [])
     with (
         Ledger.open(folder, CONFIG.fsync, CONFIG.chunk_size) as ledger,
-        plain_file(folder / "bare", 0) as file,
-        plain_file(folder / "least", -1) as buffered,
+        (folder / "bare").open("ab", buffering=0) as file,
+        (folder / "by_hand").open("ab") as buffered,
     ):
-        accounts = open_accounts(ledger, count, CONFIG.seed)
-        stream = requests(accounts, count, CONFIG.seed)
-
-        def ledger_loop(portion: list[Request]) -> None:
-            for request in portion:
-                perform(ledger, request)
-
-        def one_by_one(portion: list[Request]) -> None:
-            for request in portion:
-                each.append(seconds(lambda request=request: perform(ledger, request)))
-
-        for number in range(count // PORTION):
+        accounts = open_accounts(ledger, CONFIG.transactions, CONFIG.seed)
+        stream = requests(accounts, CONFIG.transactions, CONFIG.seed)
+        for number in range(CONFIG.transactions // PORTION):
             portion = list(islice(stream, PORTION))
             if number % 4 == 3:  # a clock around each one takes time itself
-                one_by_one(portion)
+                found.each.extend(seconds(partial(perform, ledger, one)) for one in portion)
                 continue
-            bare.append(seconds(lambda portion=portion: bare_loop(portion, file)))
-            busy.append(seconds(lambda portion=portion: ledger_loop(portion)))
-            least.append(seconds(lambda portion=portion: hand_written_loop(portion, buffered)))
-    rate, floor, hand = (PORTION / statistics.median(one) for one in (busy, bare, least))
-    within = sorted(each)[int(len(each) * 0.999)]
+            found.bare.append(seconds(partial(bare_loop, portion, file)))
+            found.ledger.append(seconds(partial(perform_all, ledger, portion)))
+            found.by_hand.append(seconds(partial(hand_written_loop, portion, buffered)))
+    return found
+
+
+def perform_all(ledger: Ledger, portion: list[Request]) -> None:
+    """All rules on, every event on disk."""
+    for request in portion:
+        perform(ledger, request)
+
+
+def test_a_million_transactions(times: Times, measured: Measure) -> None:
+    rate, bare, by_hand = (PORTION / statistics.median(one) for one in times[:3])
     measured(
-        "ledger, 1M transactions, over a bare loop of the same encoding", rate / floor, 0.45,
-        "higher", f"{rate:,.0f}/s, bare loop {floor:,.0f}/s; {rate / hand:.2f} of a loop that "
-        f"writes the dictionary out and lets the file buffer, {hand:,.0f}/s; fsync {CONFIG.fsync}",
-    )  # fmt: skip
-    measured(
-        "ledger, one transaction within, 99.9 %, milliseconds", within * 1e3, 1, "lower",
-        f"half of them within {statistics.median(each) * 1e6:.1f} µs",
+        "ledger, 1M transactions, over a bare loop of the same encoding", rate / bare, 0.45,
+        "higher", f"{rate:,.0f}/s, bare loop {bare:,.0f}/s; {rate / by_hand:.2f} of a loop that "
+        f"writes the dictionary out and buffers, {by_hand:,.0f}/s; fsync {CONFIG.fsync}",
     )  # fmt: skip
 
 
-def test_replay(folder: Path, measured: Measure) -> None:
+def test_one_transaction(times: Times, measured: Measure) -> None:
+    within = sorted(times.each)[int(len(times.each) * 0.999)]
+    measured(
+        "ledger, one transaction, p99.9 in milliseconds", within * 1e3, 1, "lower",
+        f"half of {len(times.each):,} within {statistics.median(times.each) * 1e6:.1f} µs",
+    )  # fmt: skip
+
+
+def test_replay(folder: Path, times: Times, measured: Measure) -> None:
     path = folder / LOG_NAME
-    os.sync()
 
     def bare() -> None:
         for _, text in read_lines(path):
