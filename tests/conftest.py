@@ -57,7 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker, begin with the long groups."""
+    """Leave out what only --full wants; in a worker, begin with the groups that take longest."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long and not config.getoption("full"):
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     if hasattr(config, "workerinput"):
         from tests.side_by_side import place
 

@@ -354,9 +354,8 @@ def test_missing_dask_is_said_aloud() -> None:
     assert "Skipped. Dask is not installed" in done.stdout
 
 
-def test_dask_gives_the_same(sales: Path, request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("full"):
-        pytest.skip("Dask gets an environment of its own with --full")
+@pytest.mark.long
+def test_dask_gives_the_same(sales: Path) -> None:
     made = run_python("learn.py", "environment", str(PEER), timeout=600)
     assert made.returncode == 0, made.stderr
     subprocess.run(

@@ -14,14 +14,6 @@ from psycopg2.sql import SQL, Composable, Identifier
 QUICK = Settings(first_wait=0.01, longest_wait=0.05, open_for=0.05, store_patience=10)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what waits for a full minute, unless --full wants it."""
-    slow = [one for one in items if one.name == "test_the_daemon_starts_it_by_its_schedule"]
-    if slow and not config.getoption("full"):
-        items[:] = [one for one in items if one not in slow]
-        config.hook.pytest_deselected(items=slow)
-
-
 class Tables:
     """The tables of a pipeline, seen from outside."""
 

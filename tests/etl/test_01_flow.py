@@ -88,6 +88,7 @@ def test_the_schedule_asks_for_one_run_each_hour(variables: dict[str, str]) -> N
     assert told.stdout.splitlines() == ["5 * * * * RUNNING etl", "1"]
 
 
+@pytest.mark.long
 def test_the_daemon_starts_it_by_its_schedule(
     variables: dict[str, str], tables: Tables, tmp_path: Path
 ) -> None:

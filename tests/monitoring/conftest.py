@@ -11,14 +11,6 @@ from observability.shop import Shop, open_shop
 from course.workspace import own_schema
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what starts a broker of its own and kills it, unless --full wants it."""
-    slow = [one for one in items if one.name.startswith("test_a_killed_broker")]
-    if slow and not config.getoption("full"):
-        items[:] = [one for one in items if one not in slow]
-        config.hook.pytest_deselected(items=slow)
-
-
 @contextmanager
 def shop_of_a_test(environment: dict[str, str] | None = None) -> Iterator[Shop]:
     """A pipeline on the course's servers, under a name that no other test has."""

@@ -181,6 +181,7 @@ def test_a_killed_postgres_is_told_and_every_order_is_stored_once(
     assert lines(shop, "connection lost", shop.worker)[-1]["neighbour"] == "postgres"
 
 
+@pytest.mark.long
 def test_a_killed_broker_is_told_and_every_order_it_took_is_stored_once(
     own_broker: tuple[Client, PrivateStack], rng: random.Random
 ) -> None:
