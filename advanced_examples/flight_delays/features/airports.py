@@ -43,6 +43,8 @@ AIRPORTS: dict[str, Airport] = {
     "SLC": Airport("America/Denver", 40.79, -111.98, 0.3),
 }
 CODES: tuple[str, ...] = tuple(AIRPORTS)
+PARTS_OF_THE_DAY = ("night", "morning", "afternoon", "evening")
+PARTS_BEGIN = (5, 12, 17, 22)  # local hours; the night goes on until 5
 EARTH_RADIUS_MILES = 3958.8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,6 +90,12 @@ def local_times(
     first, last = int(hours.min()) // 24, int(hours.max()) // 24
     table = np.stack([offsets(str(name), first, last) for name in names])
     return times + table[where, hours - 24 * first].astype("timedelta64[h]")
+
+
+def time_of_day(times: NDArray[np.datetime64], airports: NDArray[np.str_]) -> NDArray[np.str_]:
+    """The part of the day of UTC `times` (n) on the clocks of `airports` (n)."""
+    hours = local_times(times, airports).astype("M8[h]").astype(np.int64) % 24
+    return np.array(PARTS_OF_THE_DAY)[np.searchsorted(PARTS_BEGIN, hours, side="right") % 4]
 
 
 def miles(origin: str, destination: str) -> float:

@@ -53,7 +53,8 @@ def check(params: dict[str, Any], file: Path) -> None:
             f"flights must be a whole number from {FEWEST_FLIGHTS:,} to {MOST_FLIGHTS:,}, "
             f"not {flights!r}."
         )
-    if list(shares) != ["train", "validation", "test"] or abs(sum(shares.values()) - 1) > 1e-9:
+    named = isinstance(shares, dict) and list(shares) == ["train", "validation", "test"]
+    if not named or abs(sum(shares.values()) - 1) > 1e-9:
         raise ParamsError(
             f"split must give the shares of train, validation and test, 1 in sum, not {shares}."
         )

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.airports import CODES, local_times
+from features.airports import CODES, time_of_day
 from src import params, paths
 from src.airline_statistics import airline_statistics
 from src.preprocess import SPLITS, split_by_day
@@ -28,9 +28,6 @@ from src.simulation.delays import NOISE_IN_BAD_WEATHER, NOISE_MINUTES, Delays, m
 from src.simulation.network import CARRIERS, TYPES
 from src.simulation.schedule import START, Fleet, Schedule, fleet_for, make_schedule
 from src.simulation.weather import CONDITIONS, HOURS, Weather, make_weather
-
-PARTS_OF_THE_DAY = ("night", "morning", "afternoon", "evening")
-PARTS_BEGIN = (5, 12, 17, 22)  # local hours; night goes on until 5
 
 
 def simulate(flights: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -89,12 +86,6 @@ def moments(minutes: NDArray[Any]) -> NDArray[np.datetime64]:
 def utc(times: NDArray[np.datetime64]) -> pd.DatetimeIndex:
     """Times with their zone, in microseconds."""
     return pd.DatetimeIndex(times).as_unit("us").tz_localize("UTC")
-
-
-def time_of_day(departure: NDArray[np.datetime64], origin: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Part of the day on the clocks of the origin."""
-    hours = local_times(departure, origin).astype("M8[h]").astype(np.int64) % 24
-    return np.array(PARTS_OF_THE_DAY)[np.searchsorted(PARTS_BEGIN, hours, side="right") % 4]
 
 
 def weather_table(weather: Weather) -> pd.DataFrame:

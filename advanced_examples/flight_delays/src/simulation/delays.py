@@ -21,12 +21,13 @@ from src.simulation.network import CARRIERS, ROUTES, TYPES
 from src.simulation.schedule import DAYS, START, Fleet, Schedule
 from src.simulation.weather import FOG, RAIN, SNOW, Weather
 
-NOISE_MINUTES = 6.5
+NOISE_MINUTES = 6.3
 NOISE_IN_BAD_WEATHER = 0.5
-CARRIER_DRIFT, CARRIER_DAYS = 4.0, 60.0
-ROUTE_DRIFT, ROUTE_DAYS = 2.5, 45.0
-ROUTE_SPREAD = 4.0
-CANCELLED_ALWAYS, CANCELLED_IN_BAD_WEATHER = 0.006, 0.12
+CARRIER_DRIFT, CARRIER_DAYS = 2.2, 120.0
+ROUTE_DRIFT, ROUTE_DAYS = 1.3, 90.0
+ROUTE_SPREAD = 5.5
+PADDING = 6.0  # minutes that timetables hold to spare
+CANCELLED_ALWAYS, CANCELLED_IN_BAD_WEATHER = 0.008, 0.20
 Floats = NDArray[np.float64]
 
 
@@ -172,16 +173,16 @@ def calendar_minutes(clock: Clock, hub: Floats, hub_there: Floats) -> Floats:
     """Rush hours, which crowd hubs most; Fridays and Sundays; the days beside holidays."""
     morning = np.exp(-(((clock.hour - 8.0) / 1.2) ** 2))
     evening = np.exp(-(((clock.hour - 17.5) / 1.8) ** 2))
-    rush = (8 * morning + 13 * evening) * (0.25 + hub) * (0.6 + 0.6 * hub_there)
+    rush = (10 * morning + 20 * evening) * (0.25 + hub) * (0.6 + 0.6 * hub_there)
     busy = np.array([1.0, -1.0, -1.0, 2.0, 4.0, -3.0, 3.0])[clock.weekday]
-    holiday = np.select([clock.holiday == 0, clock.holiday == 1], [-4.0, 9.0], 0.0)
-    return rush + busy * (1 + 0.5 * hub) + holiday * (0.4 + hub) - 6.0
+    holiday = np.select([clock.holiday == 0, clock.holiday == 1], [-3.0, 7.0], 0.0)
+    return rush + busy * (1 + 0.5 * hub) + holiday * (0.5 + hub) - PADDING
 
 
 def weather_minutes(at: Here, hour: Floats, weight: float) -> Floats:
     """Snow, which hubs bear worst; rain, by how hard; fog, worst in the morning; de-icing."""
-    snow = 38 * np.tanh(at.precipitation / 1.5) * (0.5 + 1.1 * at.hub)
-    rain = 11 * np.log1p(at.precipitation) * (0.45 + 0.8 * at.hub)
+    snow = 42 * np.tanh(at.precipitation / 1.5) * (0.5 + 1.1 * at.hub)
+    rain = 20 * np.log1p(at.precipitation) * (0.45 + 0.8 * at.hub)
     morning = 1 / (1 + np.exp((hour - 10.5) / 0.7))
     fog = (1.6 - at.visibility).clip(0) * (8 + 34 * morning)
     ice = np.where(at.temperature < -4, 6.0, 0.0)
