@@ -184,6 +184,7 @@ def test_pip_does_it_where_uv_cannot_be_had(
 ) -> None:
     monkeypatch.setattr(learn, "UV", "no-such-package-of-the-course")
     monkeypatch.setenv("PATH", "")
+    (tmp_path / "requirements.txt").write_text("sentinels==1.1.1\n")
     venv = learn.Environment(tmp_path)
     venv.make()
     command = venv.installer("requirements.txt")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from features.airports import AIRPORTS, CODES, local_times
 from features.holidays import days_from_holiday
@@ -21,11 +22,11 @@ from src.simulation.network import CARRIERS, ROUTES, TYPES
 from src.simulation.schedule import DAYS, START, Fleet, Schedule
 from src.simulation.weather import FOG, RAIN, SNOW, Weather
 
-NOISE_MINUTES = 6.3
+NOISE_MINUTES = 6.9
 NOISE_IN_BAD_WEATHER = 0.5
 CARRIER_DRIFT, CARRIER_DAYS = 2.2, 120.0
 ROUTE_DRIFT, ROUTE_DAYS = 1.3, 90.0
-ROUTE_SPREAD = 5.5
+ROUTE_SPREAD = 7.0
 PADDING = 6.0  # minutes that timetables hold to spare
 CANCELLED_ALWAYS, CANCELLED_IN_BAD_WEATHER = 0.008, 0.20
 Floats = NDArray[np.float64]
@@ -122,7 +123,7 @@ def habits(schedule: Schedule, fleet: Fleet, rng: np.random.Generator) -> Floats
     return (
         usual[carrier]
         + CARRIER_DRIFT * drift(len(CARRIERS), CARRIER_DAYS, rng)[carrier, day]
-        + ROUTE_SPREAD * rng.standard_normal(len(ROUTES))[route]
+        + ROUTE_SPREAD * norm.ppf((rng.permutation(len(ROUTES)) + 0.5) / len(ROUTES))[route]
         + ROUTE_DRIFT * drift(len(ROUTES), ROUTE_DAYS, rng)[route, day]
     )
 

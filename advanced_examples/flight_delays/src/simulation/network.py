@@ -33,14 +33,14 @@ class AircraftType(NamedTuple):
 
 
 CARRIERS: dict[str, Carrier] = {
-    "AA": Carrier(0.21, ("DFW", "CLT", "MIA", "PHX"), ("A321", "B738", "E175"), 4.0, 24),
+    "AA": Carrier(0.21, ("DFW", "CLT", "MIA", "PHX"), ("A321", "B738", "E175"), 6.0, 24),
     "UA": Carrier(0.18, ("ORD", "DEN", "IAH", "SFO"), ("B738", "A320", "E175"), 3.0, 24),
-    "DL": Carrier(0.21, ("ATL", "DTW", "MSP", "SLC"), ("A321", "A320", "B738"), -4.0, 30),
+    "DL": Carrier(0.21, ("ATL", "DTW", "MSP", "SLC"), ("A321", "A320", "B738"), -7.0, 30),
     "SW": Carrier(0.20, ("DEN", "LAS", "PHX", "ATL"), ("B737", "B738"), 1.0, 18),
-    "B6": Carrier(0.07, ("JFK", "BOS", "MCO"), ("A320", "A321"), 9.0, 20),
-    "AS": Carrier(0.06, ("SEA", "SFO", "SAN"), ("B738", "E175"), -5.0, 28),
-    "NK": Carrier(0.04, ("MCO", "LAS", "DTW"), ("A320",), 11.0, 16),
-    "F9": Carrier(0.03, ("DEN", "PHL", "MCO"), ("A320",), 12.0, 16),
+    "B6": Carrier(0.07, ("JFK", "BOS", "MCO"), ("A320", "A321"), 12.0, 20),
+    "AS": Carrier(0.06, ("SEA", "SFO", "SAN"), ("B738", "E175"), -8.0, 28),
+    "NK": Carrier(0.04, ("MCO", "LAS", "DTW"), ("A320",), 15.0, 16),
+    "F9": Carrier(0.03, ("DEN", "PHL", "MCO"), ("A320",), 16.0, 16),
 }
 TYPES: dict[str, AircraftType] = {
     "A320": AircraftType(35, 3300, 45, 0.7),
