@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from src.api import run
-from src.service.settings import Settings, from_environment
+from src.service.server import run
+from src.service.settings import from_environment
 
 
 @asynccontextmanager
@@ -34,5 +34,4 @@ async def nothing() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    settings: Settings = from_environment(port=int(sys.argv[-1]))
-    run(app, settings)
+    run(app, from_environment(port=int(sys.argv[-1])))

@@ -16,7 +16,6 @@ import asyncio
 import json
 import random
 import sys
-import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -52,31 +51,36 @@ class Load:
         self.milliseconds: list[float] = []
         self.statuses: Counter[str] = Counter()
         self.first_bad = ""
-        self._idle: list[Connection] = []
+        self.idle: list[Connection] = []
         self._open = 0
 
     async def send(self, due: float) -> None:
         """One request; its time counts from `due`. What goes wrong is counted, not raised."""
+        connection = None
         try:
-            if not self._idle and self._open >= MOST_CONNECTIONS:
+            if not self.idle and self._open >= MOST_CONNECTIONS:
                 raise ConnectionError(f"{MOST_CONNECTIONS} requests wait for an answer")
-            connection = self._idle.pop() if self._idle else await self.connect()
+            connection = self.idle.pop() if self.idle else await self.connect()
             head, body = await exchange(connection, self.chance.choice(self.requests))
         except (OSError, asyncio.IncompleteReadError) as error:
             self.statuses[type(error).__name__] += 1
             self.first_bad = self.first_bad or str(error)
+            if connection is not None:  # what broke isn't used again
+                connection.writer.close()
+                self._open -= 1
             return
         self.milliseconds.append((time.perf_counter() - due) * 1000)
         status = head[9:12].decode()
         self.statuses[status] += 1
         if status != "200":
             self.first_bad = self.first_bad or body.decode(errors="replace")
-        self._idle.append(connection)
+        self.idle.append(connection)
 
     async def connect(self) -> Connection:
-        """Another connection."""
+        """Another connection; OSError when nothing listens."""
+        made = Connection(*await asyncio.open_connection(self.host, self.port))
         self._open += 1
-        return Connection(*await asyncio.open_connection(self.host, self.port))
+        return made
 
     async def closed_loop(self, connections: int, seconds: float) -> None:
         """As fast as `connections` get their answers."""
@@ -125,7 +129,7 @@ def pace(loop: asyncio.AbstractEventLoop, begin: object, rate: float, seconds: f
         due = start + number / rate
         wait = due - time.perf_counter()
         if wait > 0:
-            threading.Event().wait(0) if wait < 0 else time.sleep(wait)
+            time.sleep(wait)
         loop.call_soon_threadsafe(begin, due)
 
 
@@ -162,7 +166,8 @@ def predictions(key: str, count: int = 500) -> list[bytes]:
 
 
 async def measure(load: Load, options: argparse.Namespace) -> dict[str, object]:
-    """Run the load."""
+    """Run the load; OSError when nothing listens at all."""
+    load.idle.append(await load.connect())
     began = time.perf_counter()
     if options.rps:
         await load.open_loop(options.rps, options.duration)
@@ -182,9 +187,7 @@ def told(result: dict[str, object], options: argparse.Namespace) -> str:
     lines.append(f"  slowest {result['slowest']:5.1f} ms")
     lines.append(f"  by status: {result['statuses']}")
     if result["bad"]:
-        lines.append(
-            f"  {result['bad']} were not answered with 200, the first: {result['first_bad']}"
-        )
+        lines.append(f"  {result['bad']} answers were not 200, the first: {result['first_bad']}")
         if "429" in result["statuses"]:
             lines.append("  429 is the limit for each key: start the service with a higher "
                          "FLIGHTS_REQUESTS_PER_MINUTE, or leave --url out.")  # fmt: skip
@@ -239,5 +242,7 @@ def run(coroutine: object) -> dict[str, object]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (RuntimeError, KeyboardInterrupt) as error:
-        sys.exit(str(error) or 130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"No load test: {error}")

@@ -123,7 +123,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        store = Store(settings.redis, settings.redis_seconds, metrics)
+        store = Store(settings.redis, settings.key_prefix, settings.redis_seconds, metrics)
         models = Models(settings.models, metrics)
         await models.look()
         await store.alive()

@@ -57,11 +57,13 @@ class Metrics:
         self.store_up: Gauge = made(
             Gauge, "feature_store_up", "1 when the feature store answered the last time"
         )
-        self.age: Gauge = made(
-            Gauge, "feature_age_seconds", "Age of the oldest features read last", "view"
-        )
+        self.age: Gauge = made(Gauge, "feature_age_seconds", "Age of the oldest features used last")
         self.missing: Counter = made(
-            Counter, "features_missing", "Flights for which a view had no value", "view"
+            Counter,
+            "features_missing",
+            "Flights for which a source had no value",
+            "source",
+            "reason",
         )
         self.refused: Counter = made(Counter, "refused", "Requests refused, by reason", "reason")
         self.model_loaded: Gauge = made(Gauge, "model_loaded", "1 when a model can answer")

@@ -7,11 +7,9 @@ import gc
 import logging
 from pathlib import Path
 
-from features.vector import INPUTS
-from src.bundle import Bundle
+from src.bundle import CHAMPION, Bundle
 from src.service.metrics import Metrics
 
-CHAMPION = "champion"
 log = logging.getLogger("flights")
 
 
@@ -44,7 +42,7 @@ class Models:
             )
             return
         try:
-            found = await asyncio.to_thread(load, self.folder / name)
+            found = await asyncio.to_thread(Bundle.load, self.folder / name)
         except Exception:
             self.metrics.model_loads.labels("failed").inc()
             log.exception("Model %s can't be loaded; %s answers.", name, self.answering())
@@ -75,18 +73,3 @@ class Models:
     def answering(self) -> str:
         """Who answers, in words."""
         return f"model {self.current.version}" if self.current else "nobody"
-
-
-def load(folder: Path) -> Bundle:
-    """The bundle of a folder.
-
-    Raises:
-        ValueError: it was trained on other inputs than this service makes.
-    """
-    bundle = Bundle.load(folder)
-    if tuple(bundle.inputs) != INPUTS:
-        raise ValueError(
-            f"{folder.name} was trained on {len(bundle.inputs)} inputs that are not those of "
-            f"features/vector.py ({len(INPUTS)}): train it again with this version of the code."
-        )
-    return bundle

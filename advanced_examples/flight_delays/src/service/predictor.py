@@ -8,51 +8,55 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features import aircraft_features, airline_features, route_features
-from features.vector import INPUTS, as_matrix
-from features.weather_features import ENDS
+from features.vector import BAD_WEATHER, INPUTS, as_matrix
+from features.weather_features import TYPICAL
 from src import online
 from src.bundle import Bundle
 from src.service.contract import Flight
 from src.service.metrics import Metrics
 from src.service.model import Models
-from src.service.store import Store
+from src.service.store import Store, Values
 
 TOGETHER = 64  # more flights than this hold the event loop up for too long: a thread takes them
-KEYS_A_FLIGHT = len(online.VIEWS)
-
-SENTENCES: Mapping[str, str] = {
-    "route": "no history of this route: usual values instead",
-    "airline": "no history of this airline: usual values instead",
-    "origin_weather": "no observation at the origin: weather_condition, or usual weather, instead",
-    "destination_weather": "no observation at the destination: usual weather instead",
-    "aircraft": "no inbound delay of this aircraft: the usual one instead",
+STEPS = ("read", "vector", "models")
+SUBJECTS: Mapping[str, str] = {
+    "route": "the history of this route",
+    "airline": "the history of this airline",
+    "origin_weather": "the weather at the origin",
+    "destination_weather": "the weather at the destination",
+    "aircraft": "the inbound delay of this aircraft",
+    "turnaround": "the time on the ground of this aircraft",
 }
-STORE_AWAY = "the feature store does not answer: usual values stand in for everything it holds"
-
-
-def observed_at(end: str, name: str) -> bool:
-    """Whether an input is the weather at an `end` of the flight."""
-    return name.startswith(f"{end}_") and name != f"{end}_hub"
-
-
-# The model's inputs that rest on each view.
-RESTS_ON: Mapping[str, frozenset[str]] = {
-    "route": frozenset(route_features.VIEW.columns),
-    "airline": frozenset(airline_features.VIEW.columns),
-    "aircraft": frozenset((*aircraft_features.VIEW.columns, "inbound_beyond_turnaround")),
-    **{
-        f"{end}_weather": frozenset(name for name in INPUTS if observed_at(end, name))
-        for end in ENDS
-    },
+REASONS: Mapping[str, str] = {
+    online.MISSING: "is not in the feature store",
+    online.TOO_OLD: "in the feature store is too old for this departure",
+    online.TOO_NEW: "in the feature store is of a time after this departure",
 }
+STORE_AWAY = "the feature store does not answer: usual values stand in for what it holds"
+USUAL, TOLD = "a usual value stands in", "weather_condition stands in"
+
+
+def rests_on(source: online.Source) -> frozenset[str]:
+    """The model's inputs that can't be known without a source."""
+    columns = [source.prefix + column for column in source.view.columns]
+    if source.name == "aircraft":
+        columns.append("inbound_beyond_turnaround")
+    if source.prefix:  # weather: its words are inputs of their own
+        columns += [source.prefix + word for word in BAD_WEATHER]
+    return frozenset(columns) & frozenset(INPUTS)
+
+
+RESTS_ON = {source.name: rests_on(source) for source in online.SOURCES}
+RESTS_ON["turnaround"] = RESTS_ON["aircraft"] - {"inbound_delay_minutes"}
 
 
 class NoModelError(Exception):
@@ -71,11 +75,14 @@ class Outcome(NamedTuple):
     degraded: tuple[str, ...]
 
 
+Gap = tuple[str, str, str]  # which source, why it has nothing, what stands in
+
+
 class Seen(NamedTuple):
     """What the models are shown of some flights: (n, len(INPUTS)), and what was missing of each."""
 
     matrix: NDArray[np.float32]
-    missing: Sequence[tuple[str, ...]]
+    gaps: Sequence[tuple[Gap, ...]]
     store_away: bool
 
 
@@ -84,6 +91,7 @@ class Predictor:
 
     def __init__(self, models: Models, store: Store, metrics: Metrics) -> None:
         self.models, self.store, self.metrics = models, store, metrics
+        self._read, self._vector, self._said = map(metrics.step_seconds.labels, STEPS)
         self._waiting: list[tuple[Flight, asyncio.Future[Outcome]]] = []
         self._trips: asyncio.Task[None] | None = None
 
@@ -142,29 +150,39 @@ class Predictor:
             raise NoModelError
         return self.models.current
 
-    async def values(self, flights: Sequence[Flight]) -> Sequence[bytes | None] | None:
+    async def values(self, flights: Sequence[Flight]) -> Values | None:
         """What the feature store has for `flights`; None when it is away."""
         began = time.perf_counter()
-        values = await self.store.read([key for flight in flights for key in online.keys(flight)])
-        self.metrics.step_seconds.labels("read").observe(time.perf_counter() - began)
+        values = await self.store.read(online.keys(flights, self.store.prefix))
+        self._read.observe(time.perf_counter() - began)
         return values
 
     def predict(
-        self, bundle: Bundle, flights: Sequence[Flight], values: Sequence[bytes | None] | None
+        self, bundle: Bundle, flights: Sequence[Flight], values: Values | None
     ) -> list[Outcome]:
         """Predictions from what was read."""
         return self.outcomes(bundle, self.seen(flights, values))
 
-    def seen(self, flights: Sequence[Flight], values: Sequence[bytes | None] | None) -> Seen:
+    def seen(self, flights: Sequence[Flight], values: Values | None) -> Seen:
         """The models' input for `flights`."""
         began = time.perf_counter()
-        read = values if values is not None else [None] * (KEYS_A_FLIGHT * len(flights))
-        found = online.columns(flights, read, time.time())
+        found = self.decoded(flights, values)
+        gaps = [fill(found, row, flight) for row, flight in enumerate(flights)]
         matrix = as_matrix(found.columns)
-        for view, age in found.age_seconds.items():
-            self.metrics.age.labels(view).set(age)
-        self.metrics.step_seconds.labels("vector").observe(time.perf_counter() - began)
-        return Seen(matrix, found.missing, values is None)
+        if found.age == found.age:  # not NaN: something was read
+            self.metrics.age.set(found.age)
+        self._vector.observe(time.perf_counter() - began)
+        return Seen(matrix, gaps, values is None)
+
+    def decoded(self, flights: Sequence[Flight], values: Values | None) -> online.Features:
+        """The columns of `flights`; not the store's when it is away or can't be read."""
+        if values is None:
+            return online.without_store(flights)
+        try:
+            return online.decode(flights, values)
+        except ValueError as error:
+            self.store.unreadable(error)
+            return online.without_store(flights)
 
     def outcomes(self, bundle: Bundle, seen: Seen) -> list[Outcome]:
         """What the models say to their input."""
@@ -172,41 +190,71 @@ class Predictor:
         said = bundle.predict(seen.matrix)
         numbers = zip(
             said.delay_minutes.tolist(), said.low.tolist(), said.high.tolist(),
-            said.confidence.tolist(), seen.missing, strict=True,
+            said.confidence.tolist(), seen.gaps, strict=True,
         )  # fmt: skip
         made = [
             Outcome(
                 delay, low, high, confidence, bundle.version,
-                features_used(missing), sentences(missing, seen.store_away),
+                features_used(gaps), sentences(gaps, seen.store_away),
             )
-            for delay, low, high, confidence, missing in numbers
+            for delay, low, high, confidence, gaps in numbers
         ]  # fmt: skip
-        self.metrics.step_seconds.labels("models").observe(time.perf_counter() - began)
+        self._said.observe(time.perf_counter() - began)
         self.metrics.together.observe(len(made))
-        self.count(made, seen.missing)
+        self.count(made, seen.gaps)
         return made
 
-    def count(self, outcomes: Sequence[Outcome], missing: Sequence[tuple[str, ...]]) -> None:
-        """Count predictions, and what was missing."""
-        for outcome, views in zip(outcomes, missing, strict=True):
-            kind = "degraded" if outcome.degraded else "all"
-            self.metrics.predictions.labels(outcome.version, kind).inc()
+    def count(self, outcomes: Sequence[Outcome], gaps: Sequence[tuple[Gap, ...]]) -> None:
+        """Count predictions, and what was missing of them."""
+        for outcome in outcomes:
             self.metrics.delay.observe(outcome.delay)
             self.metrics.confidence.observe(outcome.confidence)
-            for view in views:
-                self.metrics.missing.labels(view).inc()
+        kinds = Counter("degraded" if outcome.degraded else "all" for outcome in outcomes)
+        for kind, number in kinds.items():
+            self.metrics.predictions.labels(outcomes[0].version, kind).inc(number)
+        for (source, why, _), number in Counter(chain.from_iterable(gaps)).items():
+            self.metrics.missing.labels(source, why).inc(number)
 
 
-@lru_cache
-def features_used(missing: tuple[str, ...]) -> int:
-    """How many of the model's inputs have a known value when these views are missing."""
-    return len(INPUTS) - len(
-        frozenset(INPUTS).intersection(*[frozenset().union(*(RESTS_ON[v] for v in missing))])
-    )
+def fill(found: online.Features, row: int, flight: Flight) -> tuple[Gap, ...]:
+    """Put what the request tells into the columns, and return what is still missing.
+
+    What is told of the inbound aircraft wins over the store. `weather_condition` is for departures
+    of which there is no observation: where there is one, it knows better.
+    """
+    status, columns = found.status[row], found.columns
+    gaps = []
+    for name in ("inbound_delay_minutes", "turnaround_minutes"):
+        if (told := getattr(flight, name)) is not None:
+            columns[name][row] = told
+    for source, state in status.items():
+        if state == online.FOUND:
+            continue
+        if source == "aircraft" and flight.inbound_delay_minutes is not None:
+            if flight.turnaround_minutes is not None:
+                continue
+            source = "turnaround"  # noqa: PLW2901  half of the source is told
+        instead = USUAL
+        if source == "origin_weather" and flight.weather_condition is not None:
+            visibility, precipitation = TYPICAL[flight.weather_condition]
+            columns["origin_conditions"][row] = flight.weather_condition
+            columns["origin_visibility"][row] = visibility
+            columns["origin_precipitation"][row] = precipitation
+            instead = TOLD
+        gaps.append((source, state, instead))
+    return tuple(gaps)
 
 
-@lru_cache
-def sentences(missing: tuple[str, ...], store_away: bool) -> tuple[str, ...]:
-    """What was missing and what stood in for it, in words."""
-    said = tuple(SENTENCES[view] for view in missing)
-    return (STORE_AWAY, *said) if store_away else said
+@lru_cache(maxsize=4096)
+def features_used(gaps: tuple[Gap, ...]) -> int:
+    """How many of the model's inputs have a known value in spite of `gaps`."""
+    lost = [RESTS_ON[source] for source, _, _ in gaps]
+    return sum(not any(name in inputs for inputs in lost) for name in INPUTS)
+
+
+@lru_cache(maxsize=4096)
+def sentences(gaps: tuple[Gap, ...], store_away: bool) -> tuple[str, ...]:
+    """What was missing, why, and what stood in for it, in words."""
+    if store_away:
+        return (STORE_AWAY,)
+    return tuple(f"{SUBJECTS[source]} {REASONS[why]}: {instead}" for source, why, instead in gaps)

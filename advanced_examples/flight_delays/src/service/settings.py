@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from src import params, paths
+from src.packed import PREFIX
 
 T = TypeVar("T")
 DEMO_KEYS: Mapping[str, str] = {"demo-key": "demo"}
@@ -25,7 +26,8 @@ class Settings:
     """The service's settings.
 
     `api_keys` leads from a key to who holds it. `requests_per_minute` counts for each key,
-    `timeout_seconds` for a whole request, `redis_seconds` for one read of the feature store.
+    `timeout_seconds` for a whole request, `redis_seconds` for one read of the feature store,
+    whose keys begin with `key_prefix`.
     `models` is the folder with one folder a version and the file `champion`, which is looked at
     every `look_seconds`.
     """
@@ -34,6 +36,7 @@ class Settings:
     port: int = 9696
     redis: str = "redis://127.0.0.1:6379/0"
     redis_seconds: float = 0.25
+    key_prefix: str = PREFIX
     models: Path = field(default_factory=paths.models)
     look_seconds: float = 2.0
     api_keys: Mapping[str, str] = field(default_factory=lambda: dict(DEMO_KEYS))
@@ -115,6 +118,7 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "host": ("FLIGHTS_HOST", str),
     "port": ("FLIGHTS_PORT", port_number),
     "redis": ("REDIS_URL", str),
+    "key_prefix": ("FLIGHTS_KEY_PREFIX", str),
     "redis_seconds": ("FLIGHTS_REDIS_SECONDS", seconds),
     "models": ("MODEL_PATH", Path),
     "api_keys": ("FLIGHTS_API_KEYS", key_list),

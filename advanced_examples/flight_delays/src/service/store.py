@@ -28,6 +28,7 @@ class Store:
     def __init__(
         self,
         url: str,
+        prefix: str,
         wait_seconds: float,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
@@ -36,9 +37,10 @@ class Store:
             url, socket_timeout=wait_seconds, socket_connect_timeout=wait_seconds,
             retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
-        self.metrics, self._clock = metrics, clock
+        self.prefix, self.metrics, self._clock = prefix, metrics, clock
         self._again = 0.0
         self._up = True
+        self._complained = ""
 
     async def read(self, keys: list[str]) -> Values | None:
         """The values of all `keys`, None for each that isn't there; None when Redis is away."""
@@ -62,6 +64,12 @@ class Store:
             return False
         self._tell(up=True)
         return True
+
+    def unreadable(self, error: ValueError) -> None:
+        """Note that a value can't be read; logged once, since every request would say it again."""
+        if str(error) != self._complained:
+            self._complained = str(error)
+            log.error("The feature store can't be read, usual values stand in. %s", error)
 
     def _tell(self, up: bool, why: str = "") -> None:
         """Note the state; log it once for each change, not for each request."""
