@@ -30,6 +30,7 @@ ABOUT, TREES, NETWORK = "bundle.json", "xgboost.ubj", "network.onnx"
 CHAMPION, NEWEST = "champion", "newest"
 MISSING = tuple(place for place, name in enumerate(INPUTS) if name.endswith("_missing"))
 LOW, MIDDLE, HIGH = 0, 1, 2
+WITHIN_MINUTES = 15.0  # as far off as a flight still counts as on time
 
 
 class BundleError(Exception):

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from src.bundle import Confidence, Interval, offsets
+from src.bundle import WITHIN_MINUTES, Confidence, Interval, offsets
 
 LEVEL = 0.8
-WITHIN_MINUTES = 15.0  # as far as a flight still counts as on time
 STEPS = 100
 KNOTS = 64
 Values = NDArray[np.floating]
