@@ -10,7 +10,7 @@ from typing import Any
 
 TOP = 10
 NAMES = {
-    "baseline": "mean of the training flights",
+    "baseline": "mean of training flights",
     "xgboost": "XGBoost",
     "network": "network",
     "ensemble": "ensemble",
@@ -34,8 +34,8 @@ cancellations: a cancelled flight has no delay, and none was learnt from.
 
 {weights}, a share that was
 tuned on validation flights. The network also says between which minutes the delay will lie. That
-interval was widened or narrowed until {level:.0%} of the validation delays lay inside. `confidence` is the share of flights that end up at most 15
-minutes from the answer.
+interval was widened or narrowed until {level:.0%} of the validation delays lay inside. `confidence`
+is the share of flights that end up at most 15 minutes from the answer.
 
 ## Data
 
