@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 
 from src.params import ParamsError
-from src.service.app import create_app
-from src.service.server import run
 from src.service.settings import DEMO_KEYS, from_environment, port_number
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when it ended as it should, 1 when it could not start."""
     parser = argparse.ArgumentParser(
         prog="python -m src.api", description=__doc__,
@@ -34,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         )
         if settings.api_keys == DEMO_KEYS:
             print("Anybody on this machine may ask, with the key demo-key.", flush=True)
+        # Here, since it loads XGBoost and more: who set something wrong needn't wait for that.
+        from src.service.app import create_app
+        from src.service.server import run
+
         run(create_app(settings), settings)
     except (OSError, ValueError, ParamsError) as error:
         print(f"The service can't start: {error}", file=sys.stderr)

@@ -99,6 +99,13 @@ def seconds(text: str) -> float:
     return number
 
 
+def redis_url(text: str) -> str:
+    """A URL that redis-py understands; ValueError otherwise."""
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
+
+
 def level(text: str) -> str:
     """A log level, in any case; ValueError otherwise."""
     if text.lower() not in LEVELS:
@@ -117,7 +124,7 @@ def key_list(text: str) -> dict[str, str]:
 READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "host": ("FLIGHTS_HOST", str),
     "port": ("FLIGHTS_PORT", port_number),
-    "redis": ("REDIS_URL", str),
+    "redis": ("REDIS_URL", redis_url),
     "key_prefix": ("FLIGHTS_KEY_PREFIX", str),
     "redis_seconds": ("FLIGHTS_REDIS_SECONDS", seconds),
     "models": ("MODEL_PATH", Path),

@@ -1,6 +1,6 @@
 """A model and features made in a second, for tests of the service: the real formats, small content.
 
-    python tests/tiny.py FOLDER [--version v1] [--trees 200] [--features 3600]
+    python tests/tiny_model.py FOLDER [--version v1] [--trees 200] [--features 3600]
 
 The model is of the real kind (trees and a network) but learnt nothing worth knowing. The features
 go to REDIS_URL under FLIGHTS_KEY_PREFIX, and expire after the given number of seconds.
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ from src.simulation.network import ROUTES
 SEED = 3
 LAYERS = (256, 128, 64)
 QUANTILES = 3
-TAILS = ("N00001", "N00002", "N00003")
+TAILS = tuple(f"N{number:05}" for number in range(1, 51))
+AS_OF = datetime(2024, 12, 31, 23, tzinfo=UTC)  # the last hour of the simulated flights
 
 
 def model(models: Path, version: str = "tiny-1", trees: int = 20, usual: float = 10.0) -> None:
     """Put a model of `version` into the folder of models and make it champion.
 
-    It expects about `usual` minutes, and more where the inbound aircraft is later.
+    It expects about `usual` minutes, more where the inbound aircraft is later or the view is bad.
     """
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
@@ -67,8 +69,10 @@ def booster(trees: int, usual: float) -> xgb.Booster:
     """Trees of depth 6 that learnt some noise, and the inbound delay."""
     chance = np.random.default_rng(SEED)
     rows = chance.normal(size=(3000, len(INPUTS))).astype(np.float32)
+    noise = rows @ chance.normal(size=len(INPUTS))
     late = rows[:, INPUTS.index("inbound_delay_minutes")] = chance.uniform(-20, 90, len(rows))
-    delays = usual + np.maximum(0, late - 20) + rows @ chance.normal(size=len(INPUTS))
+    far = rows[:, INPUTS.index("origin_visibility")] = chance.uniform(0, 16, len(rows))
+    delays = usual + np.maximum(0, late - 20) + (16 - far) + noise
     data = xgb.DMatrix(rows, delays, feature_names=list(INPUTS))
     return xgb.train(
         {"max_depth": 6, "learning_rate": 0.05, "seed": SEED, "nthread": 1}, data, trees
@@ -119,10 +123,13 @@ def values(view: View) -> dict[str, Any]:
     }
 
 
-def features(redis: Redis, prefix: str, seconds: int, now: float | None = None) -> int:
-    """Write packed features under `prefix`, to expire after `seconds`; how many rows."""
-    at = time.time() if now is None else now
-    packed = {key(prefix, view, entity): pack(view, row, at, at) for view, entity, row in rows()}
+def features(redis: Redis, prefix: str, seconds: int) -> int:
+    """Write packed features of AS_OF under `prefix`, to expire after `seconds`; how many rows."""
+    written = time.time()
+    packed = {
+        key(prefix, view, entity): pack(view, row, AS_OF.timestamp(), written)
+        for view, entity, row in rows()
+    }
     pipeline = redis.pipeline()
     for name, value in packed.items():
         pipeline.set(name, value, ex=seconds)
