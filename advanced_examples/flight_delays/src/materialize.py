@@ -11,6 +11,8 @@ newest row not after the moment goes online, unless it is older than the view's 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 import time
 from datetime import UTC, datetime
@@ -90,7 +92,8 @@ def materialize(
     for view in VIEWS:
         table = latest(view, at)
         if not table.empty:
-            store.materialize(at - view.ttl, at, feature_views=[view.name])
+            with contextlib.redirect_stdout(io.StringIO()):  # Feast narrates, in colours
+                store.materialize(at - view.ttl, at, feature_views=[view.name])
         done.append(Written(view.name, len(table), write_packed(client, view, table, prefix)))
     return done
 

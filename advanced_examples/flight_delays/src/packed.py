@@ -54,6 +54,8 @@ def write(
             script(keys=[key(prefix, view, entity)], args=[value, keep], client=pipe)
         taken = sum(pipe.execute()) if count else 0
     if count:
+        known = client.hget(freshness_key(prefix), view.name)
+        newest = max(newest, json.loads(known)["as_of"]) if known else newest
         note = json.dumps({"as_of": newest, "written": written, "rows": count})
         client.hset(freshness_key(prefix), view.name, note)
     return int(taken)

@@ -9,8 +9,12 @@ here. Opening takes seconds, since Feast imports much: one process opens one sto
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
+import gc
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -94,11 +98,30 @@ def open_store(project: str = PROJECT_NAME) -> FeatureStore:
 
     from feature_repo import definitions
 
+    # After the imports: Feast sets its own filters on the way.
+    warnings.filterwarnings("ignore", message="On demand feature view is an experimental")
+    warnings.filterwarnings("ignore", message="fetch_arrow_table", module="ibis")
     registry().parent.mkdir(parents=True, exist_ok=True)
     config: RepoConfig = load_repo_config(REPOSITORY, REPOSITORY / "feature_store.yaml")
     store = FeatureStore(config=config)
-    store.apply(definitions.everything)
+    store.apply(definitions.repository())
+    atexit.unregister(let_go_of_duckdb)
+    atexit.register(let_go_of_duckdb)
     return store
+
+
+def let_go_of_duckdb() -> None:
+    """Close the DuckDB connection that ibis, under Feast, would hold beyond the interpreter's end.
+
+    DuckDB would print pages about that.
+    """
+    import ibis
+
+    backend = ibis.get_backend()
+    backend.disconnect()
+    with contextlib.suppress(AttributeError):
+        del backend.con
+    gc.collect()
 
 
 def main(argv: list[str] | None = None) -> int:
