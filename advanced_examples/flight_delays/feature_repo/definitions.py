@@ -6,8 +6,9 @@ that the service calls too: nothing is written down a second time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 from feast import Entity, FeatureView, Field, FileSource, PushSource, RequestSource
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, String, UnixTimestamp
@@ -16,9 +17,6 @@ from feast.value_type import ValueType
 from features.temporal_features import MORE_NAMES, NAMES
 from features.views import View
 from src.feature_eng import VIEWS, view_file
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STREAMED = ("weather", "aircraft")
 
@@ -74,7 +72,7 @@ def temporal_view(inputs: pd.DataFrame) -> pd.DataFrame:
     """The calendar and the clock, from the same pure function as everywhere else.
 
     Feast keeps this function's text and runs it where nothing of this file is imported: so it
-    imports what it needs itself.
+    imports what it needs itself. (Its annotations are looked up in this file, though.)
     """
     import pandas as pd
 
