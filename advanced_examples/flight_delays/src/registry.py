@@ -124,8 +124,8 @@ def register(
             warnings.simplefilter("ignore", UserWarning)  # it would like an example of the input
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                python_model=str(Path(__file__).with_name("mlflow_model.py")),
-                artifacts={"bundle": str(folder)},
+                loader_module="src.mlflow_model",
+                data_path=str(folder),
                 signature=signature,
                 pip_requirements=requirements(),
             )
