@@ -28,8 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 LEVELS = (0.1, 0.5, 0.9)
-# The figures that the project was named with. 50 epochs of 32 rows take 10 times as long as the
-# defaults in params.yaml and predict no better.
+# The figures that the project was named with: for comparison, since small batches take long.
 NAMED: Mapping[str, Any] = {"epochs": 50, "batch_size": 32, "learning_rate": 0.001, "patience": 50}
 # Sums depend on how they are shared out: the same number of threads everywhere, the same network.
 # One, since a second one gains little at this size and loses much when it has to wait for a core.
