@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -16,9 +15,9 @@ from features import aircraft_features, airline_features, route_features, weathe
 from features.airports import AIRPORTS
 from features.holidays import is_holiday
 from features.temporal_features import SEASONS, temporal
-from features.vector import AIRCRAFT, AIRLINES, DEFAULTS, INPUTS, RAW, as_matrix
+from features.vector import AIRCRAFT, AIRLINES, DEFAULTS, INPUTS, as_matrix
 from features.views import View, pack, unpack, word
-from src import feature_eng, online, preprocess, simulate
+from src import feature_eng, feature_stats, preprocess, simulate
 from src.airline_statistics import airline_statistics
 
 CHOSEN = {
@@ -336,60 +335,6 @@ def rewritten(raw: Raw, now: pd.Timestamp) -> Raw:
     return {"flights": flights, "weather": weather, "airlines": airline_statistics(flights)}
 
 
-# Reading online, without a Redis
-
-WHEN = datetime(2024, 5, 1, 12, tzinfo=UTC)
-FLIGHT = online.Flight("JFK-LAX", "AA", WHEN, "A321", "N1")
-
-
-def stored(as_of: datetime, written: float = 1e9) -> list[bytes]:
-    return [pack(source.view, {}, as_of.timestamp(), written) for source in online.SOURCES]
-
-
-def test_a_row_counts_online_as_it_does_in_training() -> None:
-    for source in online.SOURCES:
-        place = online.SOURCES.index(source)
-        for age, says in (
-            (timedelta(0), online.FOUND),
-            (source.view.ttl, online.FOUND),
-            (source.view.ttl + timedelta(seconds=1), online.TOO_OLD),
-            (timedelta(seconds=-1), online.TOO_NEW),
-        ):
-            values: list[Any] = [None] * len(online.SOURCES)
-            values[place] = stored(WHEN - age)[place]
-            read = online.decode([FLIGHT], values)
-            assert read.status[0][source.name] == says
-            others = [name for name in read.lacking() if name != source.name]
-            assert len(others) == len(online.SOURCES) - 1
-
-
-def test_values_not_refreshed_for_two_hours_are_stale() -> None:
-    assert not online.decode([FLIGHT], stored(WHEN, 1e9), now=1e9 + 7200).stale
-    assert online.decode([FLIGHT], stored(WHEN, 1e9), now=1e9 + 7201).stale
-
-
-def test_without_the_store_all_that_is_known_is_in_the_request() -> None:
-    read = online.without_store([FLIGHT, FLIGHT._replace(tail_number=None)])
-    row = dict(zip(INPUTS, as_matrix(read.columns)[0], strict=True))
-    assert set(read.lacking()) == {source.name for source in online.SOURCES}
-    assert row["airline_AA"] == row["aircraft_A321"] == row["history_missing"] == 1
-    assert row["hour_of_day"] == 8
-    assert np.isnan(read.age)
-    assert not read.stale
-
-
-def test_a_naive_departure_is_utc_and_keys_are_in_the_order_of_the_sources() -> None:
-    naive = online.without_store([FLIGHT._replace(departure_time=WHEN.replace(tzinfo=None))])
-    aware = online.without_store([FLIGHT])
-    assert naive.columns["departure_time"][0] == aware.columns["departure_time"][0]
-    assert online.keys([FLIGHT], "p") == [
-        "p:route:JFK-LAX", "p:airline:AA", "p:weather:JFK", "p:weather:LAX", "p:aircraft:N1",
-    ]  # fmt: skip
-    assert {name for name, _ in online.COLUMNS} >= set(RAW) - {
-        "airline", "route", "aircraft_type", "departure_time",
-    }  # fmt: skip
-
-
 # The command
 
 
@@ -409,3 +354,42 @@ def test_the_command_says_what_is_missing_then_builds(
     assert made["event_timestamp"].equals(made["departure_time"])
     assert len(made) == len(pd.read_parquet(tmp_path / "data/processed/flights.parquet"))
     assert not {"oracle_minutes", "actual_delay_minutes", "arrival_time"} & set(made)
+
+
+# Statistics
+
+
+def test_statistics_find_what_leans_and_what_moved(
+    frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("FLIGHTS_HOME", str(tmp_path))
+    assert feature_stats.main([]) == 1
+    assert "python src/feature_eng.py" in capsys.readouterr().err
+    hot = frame.assign(
+        origin_temperature=frame["origin_temperature"] + 30.0 * (frame["split"] == "test")
+    )
+    (tmp_path / "data/processed").mkdir(parents=True)
+    hot.to_parquet(tmp_path / "data/processed/features.parquet")
+    assert feature_stats.main(["--top", "3"]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[1].startswith("inbound_delay_minutes")
+    assert max(map(len, text.splitlines()[:4])) <= 80
+    report = pd.read_json(tmp_path / "reports/feature_stats.json").set_index("name")
+    assert list(report.index) == list(INPUTS)
+    assert report.loc["origin_temperature", "moved"] > 0.25
+    assert report.loc["destination_wind_speed", "moved"] < 0.1
+    train = frame[frame["split"] == "train"]
+    assert report.loc["std_delay_7d", "missing"] == pytest.approx(
+        train["std_delay_7d"].isna().mean()
+    )
+
+
+def test_the_stability_index_of_a_shift_is_what_the_formula_says() -> None:
+    before = np.arange(1000) / 1000
+    assert feature_stats.psi(before, before) == 0
+    # Half of the tenths empty, the others doubled.
+    after = np.arange(1000) / 2000
+    least = feature_stats.LEAST_SHARE
+    expected = 5 * (0.1 * np.log(2) + (least - 0.1) * np.log(least / 0.1))
+    assert feature_stats.psi(before, after) == pytest.approx(expected, rel=0.05)
