@@ -1,7 +1,8 @@
 """A trained model as the service loads it: a folder of files, without torch, MLflow or Feast.
 
     models/<version>/bundle.json     what it is: version, date, inputs, weights, scores, checksums
-                     xgboost.ubj     the trees
+                     xgboost.ubj     the trees as XGBoost has them, which explain
+                     trees.onnx      the same trees in the form that answers soonest
                      network.onnx    the network, with its scaling, and its three quantiles
     models/champion                  the name of the version that answers
     models/newest                    the name of the version trained last
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 
 from features.vector import INPUTS
 
-FORMAT = 1
-ABOUT, TREES, NETWORK = "bundle.json", "xgboost.ubj", "network.onnx"
+FORMAT = 2
+ABOUT = "bundle.json"
+TREES, FAST_TREES, NETWORK = "xgboost.ubj", "trees.onnx", "network.onnx"
 CHAMPION, NEWEST = "champion", "newest"
 MISSING = tuple(place for place, name in enumerate(INPUTS) if name.endswith("_missing"))
 LOW, MIDDLE, HIGH = 0, 1, 2
@@ -87,11 +89,8 @@ class Bundle:
         self.trees = xgb.Booster({"nthread": threads})
         self.trees.load_model(folder / TREES)
         self.trees.set_param({"nthread": threads})
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        self.network = onnxruntime.InferenceSession(
-            str(folder / NETWORK), options, providers=["CPUExecutionProvider"]
-        )
+        self.fast_trees = session(folder / FAST_TREES, threads)
+        self.network = session(folder / NETWORK, threads)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int = 1) -> Bundle:
@@ -146,7 +145,7 @@ class Bundle:
 
     def by_trees(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the trees alone say (n), minutes."""
-        return self.trees.inplace_predict(matrix, validate_features=False)
+        return self.fast_trees.run(None, {"inputs": matrix})[0][:, 0]
 
     def quantiles(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the network says: the quantiles 10, 50 and 90 % (n, 3), minutes."""
@@ -173,6 +172,13 @@ class Bundle:
             rows, columns = np.nonzero(~np.isfinite(matrix))
             raise ValueError(f"Row {rows[0]}: {self.inputs[columns[0]]} is not a number.")
         return matrix
+
+
+def session(file: Path, threads: int) -> onnxruntime.InferenceSession:
+    """An ONNX model ready to run on so many cores."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -208,8 +214,14 @@ def champion(models: Path) -> Path:
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
-    """Write bundle.json beside the model files, with their checksums."""
-    files = {name: sha256(folder / name) for name in (TREES, NETWORK)}
+    """Write the trees' fast form and bundle.json beside the model files, with checksums.
+
+    Needs `onnx`, which only the training environment has.
+    """
+    from src.tree_onnx import write
+
+    write(folder / TREES, folder / FAST_TREES, len(about["inputs"]))
+    files = {name: sha256(folder / name) for name in (TREES, FAST_TREES, NETWORK)}
     text = json.dumps({"format": FORMAT, **about, "files": files}, indent=2) + "\n"
     (folder / ABOUT).write_text(text, encoding="utf-8")
 

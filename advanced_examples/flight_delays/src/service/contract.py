@@ -19,7 +19,7 @@ NO_TYPE = "unknown"  # as in files that know an aircraft by its tail number only
 FLIGHT = {
     "route": "JFK-LAX",
     "airline": "AA",
-    "departure_time": "2024-12-20T17:30:00Z",
+    "departure_time": "2024-12-31T23:30:00Z",
     "aircraft_type": "A321",
     "weather_condition": "snow",
 }
@@ -29,7 +29,7 @@ REMEDIES: Mapping[str, str] = {
     "airline": 'send the code of the airline, such as "AA"',
     "departure_time": (
         "send the scheduled departure as ISO 8601 text with its zone, such as "
-        f'"2024-12-20T17:30:00Z"; years {FIRST_YEAR} to {LAST_YEAR}'
+        f'"2024-12-31T23:30:00Z"; years {FIRST_YEAR} to {LAST_YEAR}'
     ),
     "aircraft_type": 'send the type of the aircraft, such as "A321"',
     "weather_condition": "send clear, rain, snow or fog, or leave it out",
@@ -103,7 +103,7 @@ class Prediction(BaseModel):
     delay_minutes: float
     confidence: Annotated[
         float,
-        Field(ge=0, le=1, description="how narrow the range is: 1 would be certain"),
+        Field(ge=0, le=1, description="share of such flights within 15 minutes of it"),
     ]
     low_minutes: Annotated[float, Field(description="8 of 10 flights land between low and high")]
     high_minutes: float
