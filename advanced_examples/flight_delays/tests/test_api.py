@@ -428,4 +428,5 @@ def test_the_example_of_the_documentation_works(api: TestClient) -> None:
     page = Path(__file__).parents[1] / "docs" / "API.md"
     text = page.read_text(encoding="utf-8")
     block = text.split("```json", 1)[1].split("```", 1)[0]
-    assert api.post("/predict", content=json.dumps(json.loads(block))).status_code == 200
+    assert api.post("/predict", json=json.loads(block)).status_code == 200
+    refused(api.post("/predict", content=block), 422, "Content-Type: application/json")

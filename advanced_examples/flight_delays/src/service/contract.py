@@ -37,7 +37,10 @@ REMEDIES: Mapping[str, str] = {
     "inbound_delay_minutes": "send minutes from -120 to 1440, or leave it out",
     "turnaround_minutes": "send minutes from 0 to 720, or leave it out",
     "flights": f'send {{"flights": [...]}} with 1 to {MOST_FLIGHTS:,} flights',
-    "body": f"send a JSON object with the fields {', '.join(FLIGHT)}",
+    "body": (
+        "send a JSON object, with the header Content-Type: application/json, with the fields "
+        f"{', '.join(FLIGHT)}"
+    ),
 }
 
 
