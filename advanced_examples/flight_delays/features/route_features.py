@@ -34,15 +34,15 @@ def daily(flights: pd.DataFrame, days: int = 7) -> pd.DataFrame:
 
     A flight counts from the first midnight after it landed. Over the `days` before: mean and
     standard deviation of the delay (minutes), share less than 15 minutes late (0 to 100), flights.
-    `own_delay_365d` is the mean over a year of the delay that did not come in with the aircraft,
-    drawn towards the mean of all routes while flights are few. NaN where there is nothing to tell.
+    `own_delay_365d` is the mean over a year of what the route itself seems to add: the delay less
+    what came in with the aircraft, less what is usual for the airline; drawn towards the mean of
+    all routes while flights are few. NaN where there is nothing to tell.
     """
     import numpy as np
     import pandas as pd
 
     flown = flights[flights["actual_delay_minutes"].notna()]
     delay = flown["actual_delay_minutes"]
-    brought = flown["inbound_delay_minutes"] - (flown["turnaround_minutes"] - LEAST_TURNAROUND)
     counts = pd.DataFrame(
         {
             "route": flown["route"],
@@ -51,7 +51,7 @@ def daily(flights: pd.DataFrame, days: int = 7) -> pd.DataFrame:
             "minutes": delay,
             "squares": delay**2,
             "on_time": (delay < ON_TIME_MINUTES).astype(float),
-            "own": delay - brought.clip(lower=0).fillna(0.0),
+            "own": own_delay(flown),
         }
     )
     table = by_day(counts, "route", flights)
@@ -74,6 +74,30 @@ def daily(flights: pd.DataFrame, days: int = 7) -> pd.DataFrame:
     ).reset_index()
     view["created"] = view["event_timestamp"]
     return view[["route", "event_timestamp", "created", *VIEW.columns]]
+
+
+def own_delay(flown: pd.DataFrame) -> pd.Series:
+    """Each flight's delay less what came in with the aircraft and what is usual for the airline.
+
+    Usual is the mean of all the airline's flights that count by the midnight at which this one
+    does, so that no row of the view knows more than it may.
+    """
+    import pandas as pd
+
+    brought = flown["inbound_delay_minutes"] - (flown["turnaround_minutes"] - LEAST_TURNAROUND)
+    minutes = flown["actual_delay_minutes"] - brought.clip(lower=0).fillna(0.0)
+    counts = pd.DataFrame(
+        {
+            "airline": flown["airline"],
+            "event_timestamp": next_midnight(flown),
+            "flights": 1.0,
+            "minutes": minutes,
+        }
+    )
+    so_far = by_day(counts, "airline", flown).groupby(level="airline").cumsum()
+    usual = so_far["minutes"] / so_far["flights"]
+    when = pd.MultiIndex.from_frame(counts[["airline", "event_timestamp"]])
+    return minutes - usual.reindex(when).to_numpy()
 
 
 def next_midnight(flights: pd.DataFrame) -> pd.Series:

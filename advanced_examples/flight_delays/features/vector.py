@@ -30,7 +30,7 @@ DEFAULTS: Mapping[str, float] = {
     "std_delay_7d": 20.0,
     "on_time_percentage_7d": 65.0,
     "volume_7d": 14.0,
-    "own_delay_365d": 8.0,
+    "own_delay_365d": 0.0,
     "airline_avg_delay_30d": 10.0,
     "airline_reliability_score": 65.0,
     "airline_cancellation_rate": 0.015,

@@ -16,7 +16,7 @@ from features.airports import AIRPORTS
 from features.holidays import is_holiday
 from features.temporal_features import SEASONS, temporal
 from features.vector import AIRCRAFT, AIRLINES, DEFAULTS, INPUTS, as_matrix
-from features.views import View, pack, unpack, word
+from features.views import View
 from src import feature_eng, feature_stats, preprocess, simulate
 from src.airline_statistics import airline_statistics
 
@@ -177,6 +177,28 @@ def test_route_and_airline_histories_agree_with_counting_by_hand(
         compare(rows["airline_cancellation_rate"], month.groupby("airline")["cancelled"].mean())
 
 
+def test_a_routes_own_delay_is_without_what_came_in_and_the_airlines_usual(
+    raw: Raw, views: dict[str, pd.DataFrame]
+) -> None:
+    flights = raw["flights"]
+    flown = flights[flights["actual_delay_minutes"].notna()].copy()
+    brought = (flown["inbound_delay_minutes"] - flown["turnaround_minutes"] + 35).clip(lower=0)
+    flown["own"] = flown["actual_delay_minutes"] - brought
+    landed = flown["arrival_time"] + pd.to_timedelta(flown["actual_delay_minutes"], unit="min")
+    flown["counts"] = landed.dt.ceil("D")
+    day = pd.Timestamp("2022-04-10", tz="UTC")
+    known = flown[flown["counts"] <= day]
+    usual = [
+        known.loc[(known["airline"] == airline) & (known["counts"] <= counts), "own"].mean()
+        for airline, counts in zip(known["airline"], known["counts"], strict=True)
+    ]
+    known = known.assign(own=known["own"] - usual)
+    routes = known.groupby("route")["own"].agg(["sum", "count"])
+    expected = (routes["sum"] + 10 * known["own"].mean()) / (routes["count"] + 10)
+    rows = views["route"][views["route"]["event_timestamp"] == day].set_index("route")
+    compare(rows.loc[expected.index, "own_delay_365d"], expected)
+
+
 def compare(ours: pd.Series, theirs: pd.Series) -> None:
     np.testing.assert_allclose(ours, theirs.reindex(ours.index), atol=1e-6)
 
@@ -201,32 +223,6 @@ def test_no_flight_finds_its_own_delay_in_the_aircraft_stream(raw: Raw) -> None:
     )
     own_next = both["inbound_delay_minutes_x"] == both["actual_delay_minutes"]
     assert not own_next.any()
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.data())
-def test_packing_gives_back_what_was_packed(data: st.DataObject) -> None:
-    view = data.draw(st.sampled_from(feature_eng.VIEWS))
-    number = st.none() | st.floats(-1e6, 1e6, width=32)
-    row = {
-        column: data.draw(
-            st.sampled_from(view.categories[column]) if column in view.categories else number
-        )
-        for column in view.columns
-    }
-    packed = unpack(view, pack(view, row, 1.5e9, 1.6e9))
-    assert (packed.as_of, packed.written) == (1.5e9, 1.6e9)
-    for column, got in zip(view.columns, packed.values, strict=True):
-        if column in view.categories:
-            assert word(view, column, got) == row[column]
-        else:
-            assert np.isnan(got) if row[column] is None else got == row[column]
-
-
-def test_a_row_of_another_schema_is_refused() -> None:
-    value = pack(route_features.VIEW, {}, 0, 0)
-    with pytest.raises(ValueError, match=r"columns have changed.*src/materialize\.py"):
-        unpack(route_features.VIEW, value[:-4])
 
 
 def test_a_told_condition_replaces_what_contradicts_it(frame: pd.DataFrame) -> None:

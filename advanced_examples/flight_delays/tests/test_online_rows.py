@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from features import route_features
 from features.vector import INPUTS, RAW, as_matrix
-from features.views import pack
-from src import online
+from features.views import pack, unpack, word
+from src import feature_eng, online
 
 WHEN = datetime(2024, 5, 1, 12, tzinfo=UTC)
 FLIGHT = online.Flight("JFK-LAX", "AA", WHEN, "A321", "N1")
@@ -59,3 +63,29 @@ def test_a_naive_departure_is_utc_and_keys_are_in_the_order_of_the_sources() -> 
     assert {name for name, _ in online.COLUMNS} >= set(RAW) - {
         "airline", "route", "aircraft_type", "departure_time",
     }  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_packing_gives_back_what_was_packed(data: st.DataObject) -> None:
+    view = data.draw(st.sampled_from(feature_eng.VIEWS))
+    number = st.none() | st.floats(-1e6, 1e6, width=32)
+    row = {
+        column: data.draw(
+            st.sampled_from(view.categories[column]) if column in view.categories else number
+        )
+        for column in view.columns
+    }
+    packed = unpack(view, pack(view, row, 1.5e9, 1.6e9))
+    assert (packed.as_of, packed.written) == (1.5e9, 1.6e9)
+    for column, got in zip(view.columns, packed.values, strict=True):
+        if column in view.categories:
+            assert word(view, column, got) == row[column]
+        else:
+            assert np.isnan(got) if row[column] is None else got == row[column]
+
+
+def test_a_row_of_another_schema_is_refused() -> None:
+    value = pack(route_features.VIEW, {}, 0, 0)
+    with pytest.raises(ValueError, match=r"columns have changed.*src/materialize\.py"):
+        unpack(route_features.VIEW, value[:-4])
