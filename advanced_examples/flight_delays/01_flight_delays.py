@@ -4,15 +4,15 @@ How late will this flight be? You go the whole way that a team goes: make data, 
 build features that know nothing of the future, train, judge, put features online and answer over
 HTTP. All of it happens on this machine, with the project's own two environments. The first run
 sets them up (2.3 GB, half a minute to ten minutes, as your network is); the walk itself takes
-about ten minutes with 200,000 flights, and two to four with --fast, which takes 20,000.
+about ten minutes with 200,000 flights, and two to five with --fast, which takes 20,000.
 
 Everything lands in output/flights (with --fast in output/flights_fast), where you can look at it.
 A second walk is quick: what hasn't changed is not done again, and that is one of its subjects.
 
 Run      python3 learn.py run flights
-Needs    redis
+Needs    Redis
 Minutes  120
-Next     advanced_examples/flight_delays/README.md: run each part by hand
+Next     README.md
 """
 
 import json
@@ -369,7 +369,7 @@ def go_on(lesson: Lesson, bench: Workbench) -> None:
     runs in several copies behind a balancer.
     """
     lesson.console.say(f"  Look: output/{bench.home.name}/reports/comparison.md and model_card.md")
-    lesson.console.say("  Try the page: advanced_examples/flight_delays/README.md, Quick start")
+    lesson.console.say("  Run each part by hand, and see the page: README.md of this folder, Quick start")
 
 
 def main(lesson: Lesson) -> None:
