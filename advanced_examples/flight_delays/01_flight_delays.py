@@ -369,7 +369,7 @@ def go_on(lesson: Lesson, bench: Workbench) -> None:
     runs in several copies behind a balancer.
     """
     lesson.console.say(f"  Look: output/{bench.home.name}/reports/comparison.md and model_card.md")
-    lesson.console.say("  Run each part by hand, and see the page: README.md of this folder, Quick start")
+    lesson.console.say("  Run each part by hand, and see the page: README.md beside this script")
 
 
 def main(lesson: Lesson) -> None:
