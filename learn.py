@@ -40,6 +40,7 @@ WANTED = {
     "prefetch": [TESTS, NOTEBOOKS],
 }
 INDEX_OPTIONS = ("index-url", "extra-index-url", "find-links")
+TORCH_ON_CPU = "https://download.pytorch.org/whl/cpu"
 
 
 class SetupError(Exception):
@@ -176,10 +177,14 @@ class Environment:
             with self.log.open("w") as log:
                 subprocess.call([*self.pip, "install", "--quiet", UV], stdout=log, stderr=log)
         uv = str(own) if own.exists() else shutil.which("uv")
+        settings = settings_for_uv(self.pip)
+        cpu = needs_torch_on_cpu((self.folder / requirements).read_text("utf-8"), settings)
         if uv is None:
-            return [*self.pip, "install", "-r", requirements]
+            index = ["--extra-index-url", TORCH_ON_CPU] if cpu else []
+            return [*self.pip, "install", "-r", requirements, *index]
         target = ["--python", str(self.python), "-r", requirements]
-        return [uv, "pip", "install", *target, *settings_for_uv(self.pip)]
+        backend = ["--torch-backend", "cpu"] if cpu else []
+        return [uv, "pip", "install", *target, *backend, *settings]
 
     def run_installer(self, command: list[str]) -> None:
         """Run `command` with one progress line; its own output goes to the log."""
@@ -218,6 +223,21 @@ def settings_for_uv(pip: list[str]) -> list[str]:
             os.environ.setdefault("SSL_CERT_FILE", value)
     # pip takes the best version from all indexes; uv would stop at the first that has the name.
     return [*options, "--index-strategy", "unsafe-best-match"] if options else []
+
+
+def needs_torch_on_cpu(requirements: str, settings: list[str]) -> bool:
+    """Whether torch must be asked for without CUDA, which on Linux is gigabytes more.
+
+    Not when a folder of wheels (find-links, in `settings`) has it for this Python already: the
+    folder may be there because the network isn't.
+    """
+    wanted = any(line.startswith("torch==") for line in requirements.splitlines())
+    if not wanted or not sys.platform.startswith("linux"):
+        return False
+    wheel = "torch-*+cpu-cp{}{}-*.whl".format(*sys.version_info)
+    pairs = zip(settings[::2], settings[1::2], strict=False)
+    folders = [Path(place) for option, place in pairs if option == "--find-links"]
+    return not any(folder.is_dir() and any(folder.glob(wheel)) for folder in folders)
 
 
 def wait_for(lock: int) -> None:

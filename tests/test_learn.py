@@ -139,11 +139,52 @@ def test_uv_is_told_what_pip_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert text.endswith("--index-strategy unsafe-best-match")
 
 
+@pytest.mark.parametrize(
+    ("platform", "requirements", "wheel", "needed"),
+    [
+        ("linux", "torch==2.13.0", None, True),
+        ("linux", "numpy==2.4.6\ntorch==2.13.0 ; python_version < '3.14'", "cp39", True),
+        ("linux", "torch==2.13.0", "cp{}{}".format(*sys.version_info), False),
+        ("darwin", "torch==2.13.0", None, False),
+        ("win32", "torch==2.13.0", None, False),
+        ("linux", "torchmetrics==1.0\n# torch==2.13.0", None, False),
+    ],
+)
+def test_torch_comes_without_cuda(
+    platform: str,
+    requirements: str,
+    wheel: str | None,
+    needed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if wheel:
+        (tmp_path / f"torch-2.13.0+cpu-{wheel}-{wheel}-manylinux_2_28_x86_64.whl").touch()
+    monkeypatch.setattr(sys, "platform", platform)
+    settings = ["--index-url", "https://one.example/simple", "--find-links", str(tmp_path)]
+    assert learn.needs_torch_on_cpu(requirements, settings) is needed
+
+
+def test_the_installer_is_told_where_torch_without_cuda_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements.txt").write_text("torch==2.13.0\n")
+    monkeypatch.setattr(learn, "settings_for_uv", lambda pip: [])
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(learn, "UV", "no-such-package-of-the-course")
+    venv = learn.Environment(tmp_path)
+    venv.make()
+    for uv, told in ((None, learn.TORCH_ON_CPU), ("/bin/uv", "--torch-backend cpu")):
+        monkeypatch.setattr(learn.shutil, "which", lambda name, uv=uv: uv)
+        assert told in " ".join(venv.installer("requirements.txt"))
+
+
 def test_pip_does_it_where_uv_cannot_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learn, "UV", "no-such-package-of-the-course")
     monkeypatch.setenv("PATH", "")
+    (tmp_path / "requirements.txt").write_text("sentinels==1.1.1\n")
     venv = learn.Environment(tmp_path)
     venv.make()
     command = venv.installer("requirements.txt")

@@ -1,0 +1,1 @@
+"""Features as pure functions, which training and serving both import."""

@@ -1,0 +1,1 @@
+"""Flight delays, from raw data to a running service: one subject a file, each a command."""

@@ -1,0 +1,1 @@
+"""The parts of the simulator: network, schedule, weather, delays, statistics."""

@@ -1,0 +1,1 @@
+"""The flight delay project, tested in its own environment."""

@@ -1,0 +1,88 @@
+"""The flights' service as a process, from the course's environment: it has environments of its own.
+
+`learn.py environment` makes them; where they are missing, what needs them is skipped, aloud.
+"""
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from course.settings import ROOT
+from tests.support import environment_python
+
+PROJECT = ROOT / "advanced_examples" / "flight_delays"
+LISTENS = "The flight delay service listens on "
+START, END = 60.0, 20.0
+KEY = "key-of-the-tests"
+
+
+def python(name: str) -> str:
+    """The interpreter of the `training` or `serving` environment."""
+    folder = PROJECT / "environments" / name
+    found = environment_python(folder / ".venv")
+    if not found.exists():
+        pytest.skip(
+            f"the {name} environment of the flights is missing: "
+            f"python3 learn.py environment {folder.relative_to(ROOT).as_posix()}"
+        )
+    return str(found)
+
+
+@contextmanager
+def running(log: Path, *command: str, **environment: str) -> Iterator[str]:
+    """The URL of `command`, run in the serving environment while the block lasts."""
+    interpreter = python("serving")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [interpreter, *command], cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )  # fmt: skip
+    try:
+        yield address(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Where it listens, as it says itself; waited for."""
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(LISTENS):
+                return line.removeprefix(LISTENS).split()[0]
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args} did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def stocked(redis_url: str, folder: Path, trees: int) -> Iterator[dict[str, str]]:
+    """The environment of a service with a small model and features in Redis, removed at the end."""
+    prefix = f"flights_test_{uuid.uuid4().hex[:10]}"
+    given = {"REDIS_URL": redis_url, "FLIGHTS_KEY_PREFIX": prefix, "MODEL_PATH": str(folder)}
+    command = [python("training"), "tests/tiny_model.py", str(folder), "--trees", str(trees)]
+    subprocess.run(
+        [*command, "--features", "1800"], cwd=PROJECT, env={**os.environ, **given}, check=True
+    )
+    try:
+        yield given | keys()
+    finally:
+        with Redis.from_url(redis_url) as redis:
+            for name in redis.scan_iter(match=f"{prefix}:*", count=500):
+                redis.delete(name)
+
+
+def keys() -> Mapping[str, str]:
+    """A key without a limit."""
+    return {"FLIGHTS_API_KEYS": f"tests={KEY}", "FLIGHTS_REQUESTS_PER_MINUTE": "1000000000"}
