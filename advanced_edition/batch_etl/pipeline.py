@@ -95,7 +95,7 @@ def load(target: Target, run: int, source: str, before: Checkpoint, chunk: Chunk
         if target.checkpoint(run, source).position != before.position:
             raise RunError(f"Another process loads {source} in the same run. Let it finish.")
         account = target.load(run, chunk.orders)
-        target.quarantine(run, source, chunk.refused)
+        target.quarantine(run, source, sorted(chunk.refused))
         account += Account(rows_in=len(chunk), quarantined=len(chunk.refused))
         after = Checkpoint(chunk.position, before.account + account)
         target.save_checkpoint(run, source, after.position or {}, after.account)

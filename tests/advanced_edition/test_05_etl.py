@@ -31,7 +31,7 @@ from batch_etl import (
 from batch_etl.classroom import bytes_of, fingerprint
 from batch_etl.schema import NAMES
 from batch_etl.target import Account, Target
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.advanced_edition.test_05_schema import GOOD
@@ -87,6 +87,7 @@ DIRT = st.lists(
 
 
 @settings(max_examples=40)
+@example(lines=[b"\x00", b'1,1,2025-10-20,anna@example.com,UA,P001,2,"'], piece=1, commit=1)
 @given(lines=DIRT, piece=st.integers(1, 300), commit=st.integers(1, 12))
 def test_the_account_balances_for_any_bytes(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], piece: int, commit: int
