@@ -70,7 +70,7 @@ class Bad(NamedTuple):
 class Quarantine:
     """Bad rows: how many for which reason, and the first ones by line."""
 
-    KEPT, LONGEST = 1_000, 60
+    KEPT, LONGEST = 200, 60
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
