@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol
 
 # Where to go on in a source, as plain values that JSON can hold.
 Position = dict[str, Any]
-BLOCK_ROWS = 1_000
 
 
 class Refused(NamedTuple):
