@@ -139,10 +139,15 @@ def confirms(lesson: Lesson) -> None:
     lesson.check("a confirm each is slower", speeds["a confirm each"] < speeds["no confirms"])
 
 
-def receive(channel: BlockingChannel, queue: str) -> list[tuple[int, bool]]:
-    """(delivery tag, redelivered) of what comes without a pause; nothing is acknowledged."""
-    taken = iter(partial(next, channel.consume(queue, inactivity_timeout=0.1)), (None, None, None))
-    return [(method.delivery_tag, method.redelivered) for method, _, _ in taken]
+def receive(channel: BlockingChannel, queue: str, awaited: int) -> list[tuple[int, bool]]:
+    """(delivery tag, redelivered) of the messages awaited, and of any that come soon after."""
+    taken: list[tuple[int, bool]] = []
+    while True:
+        pause = 10 if len(taken) < awaited else 0.1  # seconds without a message
+        method, _, _ = next(channel.consume(queue, inactivity_timeout=pause))
+        if method is None:
+            return taken
+        taken.append((method.delivery_tag, method.redelivered))
 
 
 def acknowledging(lesson: Lesson) -> None:
@@ -158,16 +163,16 @@ def acknowledging(lesson: Lesson) -> None:
             publish(channel, EXCHANGE, sign_up(user))
         queue = group("acks").work
         greedy, late = connection.channel(), connection.channel()
-        lesson.check("without prefetch one consumer takes all", len(receive(greedy, queue)) == 6)
-        lesson.check("a second one finds nothing", receive(late, queue) == [])
+        lesson.check("without prefetch one consumer takes all", len(receive(greedy, queue, 6)) == 6)
+        lesson.check("a second one finds nothing", receive(late, queue, 0) == [])
         late.close()
         greedy.close()
         modest = open_channel(connection, prefetch=2)
-        tags = receive(modest, queue)
+        tags = receive(modest, queue, 2)
         lesson.check("with a prefetch of 2 it gets two", len(tags) == 2)
         lesson.check("they are marked as redelivered", all(again for _, again in tags))
         modest.basic_ack(tags[0][0])
-        lesson.check("one ack makes room for one more", len(receive(modest, queue)) == 1)
+        lesson.check("one ack makes room for one more", len(receive(modest, queue, 1)) == 1)
         modest.close()
         until(lambda: waiting(channel, queue) >= 5)
         lesson.check("what was not acknowledged is back: 5 of 6", waiting(channel, queue) == 5)

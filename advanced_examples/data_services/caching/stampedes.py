@@ -87,8 +87,10 @@ async def two_processes(prefix: str) -> Counter[str]:
     """Who answered the callers of two processes that began together (caching/rush.py)."""
     command = [sys.executable, "-m", "caching.rush", prefix, "--callers", str(CALLERS // 2)]
     start = partial(asyncio.create_subprocess_exec, *command, start_new_session=True)
-    both = [await start(stdin=PIPE, stdout=PIPE) for _ in range(2)]
+    both: list[asyncio.subprocess.Process] = []
     try:
+        while len(both) < 2:  # in here: Ctrl-C may come between the two
+            both.append(await start(stdin=PIPE, stdout=PIPE))
         for process in both:
             await process.stdout.readline()  # it is ready
         answers = await asyncio.gather(*(process.communicate(b"go\n") for process in both))
