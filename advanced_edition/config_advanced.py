@@ -31,7 +31,6 @@ class Config:
     rows: int
     transactions: int
     products: int
-    similarities: int
     requests: int
     workers: int = 2
     chunk_size: int = 10_000
@@ -42,8 +41,10 @@ class Config:
 
 def _of_size(tier: str, size: int, **others: object) -> Config:
     """A tier whose inputs all have `size` items, and a tenth of that in requests."""
-    same = {"rows": size, "transactions": size, "products": size, "similarities": size}
-    return replace(Config(tier, requests=max(size // 10, 1_000), **same), **others)
+    config = Config(
+        tier, rows=size, transactions=size, products=size, requests=max(size // 10, 1_000)
+    )
+    return replace(config, **others)
 
 
 TIERS = {

@@ -27,7 +27,6 @@ def test_there_are_five_tiers_and_production_has_a_million() -> None:
     assert config_advanced.load().tier == "production"
     production = config_advanced.load("production")
     assert production.rows == production.transactions == production.products == 1_000_000
-    assert production.similarities == 1_000_000
     assert production.cache_bytes == 128 * 1024 * 1024
     assert [config.tier for config in config_advanced.TIERS.values()] == names
     sizes = [config_advanced.load(name).rows for name in names]
