@@ -4,6 +4,7 @@
 
 Redis is at REDIS_URL (`python3 learn.py url redis` prints the course's), else at its usual port
 here. Opening takes seconds, since Feast imports much: one process opens one store and keeps it.
+FLIGHTS_KEY_PREFIX sets a second use of the same Redis apart: its packed keys, and Feast's rows.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import atexit
 import contextlib
 import gc
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from src import paths
+from src import packed, paths
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -42,6 +44,18 @@ def redis_url() -> str:
 def rabbitmq_url() -> str:
     """The broker of the streamed features: RABBITMQ_URL, or the default port on this machine."""
     return os.environ.get("RABBITMQ_URL") or DEFAULT_RABBITMQ
+
+
+def key_prefix() -> str:
+    """What the packed keys begin with: FLIGHTS_KEY_PREFIX, as for the service, or `flight`."""
+    return os.environ.get("FLIGHTS_KEY_PREFIX") or packed.PREFIX
+
+
+def project_name() -> str:
+    """Feast's project. Its rows in Redis bear this name, so another prefix has another project."""
+    prefix = key_prefix()
+    own = "" if prefix == packed.PREFIX else "_" + re.sub(r"\W", "_", prefix)
+    return PROJECT_NAME + own
 
 
 def feast_redis(url: str) -> str:
@@ -69,17 +83,17 @@ def registry() -> Path:
     return paths.home() / "data" / "feast" / "registry.db"
 
 
-def settings(project: str = PROJECT_NAME) -> dict[str, str]:
+def settings(project: str | None = None) -> dict[str, str]:
     """What feature_store.yaml takes from the environment."""
     return {
-        "FLIGHTS_PROJECT": project,
+        "FLIGHTS_PROJECT": project or project_name(),
         "FLIGHTS_REGISTRY": str(registry()),
         "FLIGHTS_FEAST_REDIS": feast_redis(redis_url()),
         "FEAST_USAGE": "False",
     }
 
 
-def open_store(project: str = PROJECT_NAME) -> FeatureStore:
+def open_store(project: str | None = None) -> FeatureStore:
     """The store, with everything in feature_repo/definitions.py applied.
 
     Raises:

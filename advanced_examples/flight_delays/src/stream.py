@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +28,10 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractRobustChannel
 from features import aircraft_features, weather_features
 from features.views import View
 from src import packed
+from src.ending import asked_to_end
 from src.feature_eng import view_file
-from src.materialize import moment, write_packed
-from src.store import StoreError, open_store, rabbitmq_url, redis_url
+from src.materialize import moment, seconds, write_packed
+from src.store import StoreError, key_prefix, open_store, rabbitmq_url, redis_url
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -230,15 +229,13 @@ def seen(since: datetime, until: datetime) -> list[tuple[View, bytes]]:
     return [(view, body) for _, view, body in rows]
 
 
-async def run(idle: float | None) -> Counter[str]:
+async def run(queues: str, idle: float | None) -> Counter[str]:
     """Consume with the project's store until Ctrl-C, SIGTERM or `idle`."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows has no signals for loops
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = asked_to_end()  # before the store opens, which takes seconds
     with redis.Redis.from_url(redis_url()) as client:
-        sink = Sink(open_store(), client)
-        return await consume(rabbitmq_url(), sink.take, stop=stop, idle=idle)
+        client.ping()
+        sink = Sink(open_store(), client, key_prefix())
+        return await consume(rabbitmq_url(), sink.take, queues, stop, idle)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -246,17 +243,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--idle", type=float, help="stop after so many seconds without a message")
+    parser.add_argument("--idle", type=seconds, help="stop after so many seconds without a message")
     parser.add_argument("--send", type=moment, metavar="TIME", help="send what was seen from then")
     parser.add_argument("--hours", type=float, default=1.0, help="for how long (with --send)")
+    parser.add_argument("--queues", default=QUEUES, help="how their names begin (%(default)s)")
     wanted = parser.parse_args(argv)
     try:
         if wanted.send:
             until = wanted.send + timedelta(hours=wanted.hours)
-            count = asyncio.run(send(rabbitmq_url(), seen(wanted.send, until)))
+            count = asyncio.run(send(rabbitmq_url(), seen(wanted.send, until), wanted.queues))
             print(f"{count:,} messages sent, up to {until.astimezone(UTC):%Y-%m-%d %H:%M}")
         else:
-            counts = asyncio.run(run(wanted.idle))
+            counts = asyncio.run(run(wanted.queues, wanted.idle))
             print(", ".join(f"{n:,} {name}" for name, n in sorted(counts.items())) or "nothing")
     except (StoreError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
