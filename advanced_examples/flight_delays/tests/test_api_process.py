@@ -22,10 +22,10 @@ import httpx
 import pytest
 import tiny_model
 from api_kit import FLIGHT, HEADERS, KEY, redis_url, stocked, wait_until
-from gate import Gate, gate
 
 from src import api as api_command
 from src.paths import PROJECT
+from src.service.gate import Gate, gate
 from src.service.process import Started, service
 
 SERVING = PROJECT / "environments" / "serving" / ".venv" / "bin" / "python"

@@ -1,6 +1,6 @@
 """A gate in front of a real server: open, shut (connections refused or cut), or silent.
 
-A test shuts it where it must not stop the server itself, which others use.
+Tests and the demo shut it where they must not stop the server itself, which others use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PIECE = 65_536
 
 
 class Gate:
-    """Relays connections to `target`; used by one test at a time."""
+    """Relays connections to `target`; used by one thread at a time."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
