@@ -15,6 +15,7 @@ from src.service.settings import Settings, from_environment
         ("FLIGHTS_TIMEOUT_SECONDS", "-1", "more than 0"),
         ("LOG_LEVEL", "loud", "debug, info"),
         ("FLIGHTS_PORT", "70000", "65535"),
+        ("FLIGHTS_COST_PER_HOUR", "-1", "0 dollars or more"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(

@@ -44,9 +44,11 @@ from src.service.contract import (
     impossible,
 )
 from src.service.guard import Guard, as_json, problem
+from src.service.journal import Journal
 from src.service.metrics import Metrics
 from src.service.model import Models
-from src.service.predictor import NoModelError, Outcome, Predictor
+from src.service.outcome import Outcome
+from src.service.predictor import NoModelError, Predictor
 from src.service.reasons import reasons
 from src.service.settings import Settings
 from src.service.store import Store
@@ -119,20 +121,25 @@ ASKED: dict[int | str, dict[str, Any]] = {
 
 def create_app(settings: Settings) -> FastAPI:
     """The app; nothing is loaded or connected before it starts."""
-    metrics = Metrics()
+    metrics = Metrics(VERSION, settings.build, settings.cost_per_hour)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         store = Store(settings.redis, settings.key_prefix, settings.redis_seconds, metrics)
         models = Models(settings.models, metrics)
+        journal = Journal(store.redis, store.prefix, metrics)
         await models.look()
         await store.alive()
-        watching = asyncio.create_task(models.watch(settings.look_seconds))
+        in_background = models.watch(settings.look_seconds), journal.keep_writing()
+        tasks = [asyncio.create_task(work) for work in in_background]
         yield {"parts": Parts(
             Keys(settings.api_keys), RateLimit(settings.requests_per_minute), models, store,
-            Predictor(models, store, metrics), metrics,
+            Predictor(models, store, metrics, journal), metrics,
         )}  # fmt: skip
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await journal.write()  # the last answers' notes
         await store.close()
 
     app = FastAPI(

@@ -36,6 +36,7 @@ REMEDIES: Mapping[str, str] = {
     "tail_number": 'send the registration of the aircraft, such as "N00001", or leave it out',
     "inbound_delay_minutes": "send minutes from -120 to 1440, or leave it out",
     "turnaround_minutes": "send minutes from 0 to 720, or leave it out",
+    "flight_id": 'send 1 to 40 letters, digits or signs, such as "AA1-2024-12-31", or leave it out',
     "flights": f'send {{"flights": [...]}} with 1 to {MOST_FLIGHTS:,} flights',
     "body": (
         "send a JSON object, with the header Content-Type: application/json, with the fields "
@@ -63,7 +64,7 @@ Departure = Annotated[
 
 
 class Flight(BaseModel):
-    """A flight to predict. The last three are known to whoever runs the airline; else leave out."""
+    """A flight to predict. What may be left out is known to whoever runs the airline."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [FLIGHT]})
 
@@ -87,6 +88,13 @@ class Flight(BaseModel):
     ] = None
     turnaround_minutes: Annotated[
         float | None, Field(ge=0, le=720, description="scheduled time on the ground before")
+    ] = None
+    flight_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[!-~]{1,40}$",
+            description="your name for the flight: by it the prediction meets the truth later",
+        ),
     ] = None
 
 

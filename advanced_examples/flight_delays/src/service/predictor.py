@@ -22,12 +22,15 @@ from features.weather_features import TYPICAL
 from src import online
 from src.bundle import Bundle
 from src.service.contract import Flight
+from src.service.journal import Journal
 from src.service.metrics import Metrics
 from src.service.model import Models
+from src.service.outcome import Outcome
 from src.service.store import Store, Values
 
 TOGETHER = 64  # more flights than this hold the event loop up for too long: a thread takes them
 STEPS = ("read", "vector", "models")
+NOT_NAMED = "not named"  # no tail number: the store was not asked for it, so it lacks nothing
 SUBJECTS: Mapping[str, str] = {
     "route": "the history of this route",
     "airline": "the history of this airline",
@@ -38,6 +41,7 @@ SUBJECTS: Mapping[str, str] = {
 }
 REASONS: Mapping[str, str] = {
     online.MISSING: "is not in the feature store",
+    NOT_NAMED: "is not in the feature store",
     online.TOO_OLD: "in the feature store is too old for this departure",
     online.TOO_NEW: "in the feature store is of a time after this departure",
 }
@@ -63,18 +67,6 @@ class NoModelError(Exception):
     """There is no model to answer."""
 
 
-class Outcome(NamedTuple):
-    """A prediction for one flight, in minutes."""
-
-    delay: float
-    low: float
-    high: float
-    confidence: float
-    version: str
-    features_used: int
-    degraded: tuple[str, ...]
-
-
 Gap = tuple[str, str, str]  # which source, why it has nothing, what stands in
 
 
@@ -89,8 +81,8 @@ class Seen(NamedTuple):
 class Predictor:
     """Predictions for one flight (`one`) or many (`many`), and why (`why`)."""
 
-    def __init__(self, models: Models, store: Store, metrics: Metrics) -> None:
-        self.models, self.store, self.metrics = models, store, metrics
+    def __init__(self, models: Models, store: Store, metrics: Metrics, journal: Journal) -> None:
+        self.models, self.store, self.metrics, self.journal = models, store, metrics, journal
         self._read, self._vector, self._said = map(metrics.step_seconds.labels, STEPS)
         self._waiting: list[tuple[Flight, asyncio.Future[Outcome]]] = []
         self._trips: asyncio.Task[None] | None = None
@@ -160,8 +152,11 @@ class Predictor:
     def predict(
         self, bundle: Bundle, flights: Sequence[Flight], values: Values | None
     ) -> list[Outcome]:
-        """Predictions from what was read."""
-        return self.outcomes(bundle, self.seen(flights, values))
+        """Predictions from what was read, noted in the journal."""
+        seen = self.seen(flights, values)
+        made = self.outcomes(bundle, seen)
+        self.journal.note(flights, made, seen.matrix)
+        return made
 
     def seen(self, flights: Sequence[Flight], values: Values | None) -> Seen:
         """The models' input for `flights`."""
@@ -234,6 +229,8 @@ def fill(found: online.Features, row: int, flight: Flight) -> tuple[Gap, ...]:
             if flight.turnaround_minutes is not None:
                 continue
             source = "turnaround"  # noqa: PLW2901  half of the source is told
+        if source in ("aircraft", "turnaround") and flight.tail_number is None:
+            state = NOT_NAMED  # noqa: PLW2901
         instead = USUAL
         if source == "origin_weather" and flight.weather_condition is not None:
             visibility, precipitation = TYPICAL[flight.weather_condition]

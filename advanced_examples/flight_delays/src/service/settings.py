@@ -29,7 +29,8 @@ class Settings:
     `timeout_seconds` for a whole request, `redis_seconds` for one read of the feature store,
     whose keys begin with `key_prefix`.
     `models` is the folder with one folder a version and the file `champion`, which is looked at
-    every `look_seconds`.
+    every `look_seconds`. `build` tells one deployment from another, such as a commit or an image's
+    tag; `cost_per_hour` is what an hour of this process costs, in dollars, for the dashboards.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,8 @@ class Settings:
     requests_per_minute: int = 1000
     timeout_seconds: float = 30.0
     log_level: str = "info"
+    build: str = "unnamed"
+    cost_per_hour: float = 0.05
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK and dict(self.api_keys) == dict(DEMO_KEYS):
@@ -99,6 +102,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def dollars(text: str) -> float:
+    """0 or more; ValueError otherwise."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be 0 dollars or more")
+    return number
+
+
 def redis_url(text: str) -> str:
     """A URL that redis-py understands; ValueError otherwise."""
     if not text.startswith(("redis://", "rediss://", "unix://")):
@@ -132,4 +143,6 @@ READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "requests_per_minute": ("FLIGHTS_REQUESTS_PER_MINUTE", positive),
     "timeout_seconds": ("FLIGHTS_TIMEOUT_SECONDS", seconds),
     "log_level": ("LOG_LEVEL", level),
+    "build": ("FLIGHTS_BUILD", str),
+    "cost_per_hour": ("FLIGHTS_COST_PER_HOUR", dollars),
 }
