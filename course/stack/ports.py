@@ -1,10 +1,16 @@
 """Who listens on a port of this machine, and which port is free."""
 
+import random
 import socket
 import sys
 from contextlib import suppress
 
 from course.settings import HOST
+
+# Below the ports that Linux, macOS and Windows give to outgoing connections: one of those could
+# take a server's port before the server does, or while it is being started again.
+OUR_PORTS = range(20_000, 32_768)
+TRIES = 100
 
 
 def listening(port: int) -> bool:
@@ -31,8 +37,11 @@ def is_free(port: int) -> bool:
 
 
 def any_free_port() -> int:
-    """A port that the system has to spare."""
-    with socket.socket() as server:
+    """A port that nobody uses, and that no outgoing connection will get."""
+    for number in random.sample(OUR_PORTS, TRIES):
+        if is_free(number):
+            return number
+    with socket.socket() as server:  # somebody uses that range: one that the system has to spare
         server.bind((HOST, 0))
         return int(server.getsockname()[1])
 

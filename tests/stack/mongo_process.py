@@ -1,7 +1,6 @@
 """Starts the embedded MongoDB as a process of its own on a free port."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,21 +9,16 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from course.stack.ports import any_free_port
+
 Client = MongoClient[dict[str, Any]]
 Documents = Collection[dict[str, Any]]
-
-
-def free_port() -> int:
-    """A port on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
 def running_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server's process and its URL; it answers, and is stopped in the end."""
-    port = free_port()
+    port = any_free_port()
     command = [sys.executable, "-m", "course.stack.mongo_server", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     url = f"mongodb://127.0.0.1:{port}"
@@ -34,4 +28,4 @@ def running_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield process, url
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)

@@ -5,11 +5,12 @@ Its folder has a space and letters beyond ASCII in its path, as a student's fold
 
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -18,7 +19,7 @@ from typing import Any
 import psutil
 
 from course.settings import ROOT, SERVICES, URL_NAMES
-from course.stack.ports import any_free_port
+from course.stack.ports import is_free
 from tests.support import run_python
 
 FIND = """
@@ -30,6 +31,23 @@ seconds = time.perf_counter() - began
 answer = {name: {"text": str(it), **vars(it)} for name, it in found.items()}
 print(json.dumps({"found": answer, "seconds": seconds}))
 """
+# Each worker gives its stacks ports from a range of its own: a port is picked long before a server
+# takes it, and is free again while a killed server is away.
+FIRST_PORT, PORTS_OF_A_WORKER = 10_000, 1_000
+
+
+def _own_ports() -> Iterator[int]:
+    """Ports of this worker's range, in turn from a random one."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % 10 * PORTS_OF_A_WORKER
+    number = random.randrange(PORTS_OF_A_WORKER)
+    while True:
+        number += 1
+        if is_free(port := first + number % PORTS_OF_A_WORKER):
+            yield port
+
+
+OWN_PORTS = _own_ports()
 
 
 def _new_folder() -> Path:
@@ -44,7 +62,7 @@ class PrivateStack:
     settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ports = {f"{name.upper()}_PORT": str(any_free_port()) for name in SERVICES}
+        ports = {f"{name.upper()}_PORT": str(next(OWN_PORTS)) for name in SERVICES}
         given = dict.fromkeys(URL_NAMES.values(), "")
         own = {"COURSE_STACK_DIR": str(self.folder)}
         self.settings = {**ports, **given, **own, **self.settings}
