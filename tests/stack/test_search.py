@@ -2,6 +2,8 @@
 
 import json
 import socket
+import struct
+import threading
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -9,6 +11,7 @@ import psycopg2
 import pytest
 
 from course.settings import SERVICES
+from course.stack import greet
 from course.stack.ports import any_free_port, is_free, listening
 from tests.stack.private import FIND, PrivateStack
 
@@ -93,6 +96,23 @@ def test_a_rabbitmq_that_wants_another_user_refuses(
     stack = private_stack(RABBITMQ_PORT=port, RABBITMQ_USER=user, RABBITMQ_PASSWORD="else")
     answer = stack.answer(WHO.format("rabbitmq"))
     assert answer["who"] == "refuses" and answer["version"][0].isdigit()
+
+
+def test_a_rabbitmq_that_is_slow_to_answer_has_not_refused_us() -> None:
+    introduction = struct.pack("!HHBBI", 10, 10, 0, 9, 0) + b"\xce"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def introduce_itself() -> None:
+            with server.accept()[0] as broker:
+                broker.sendall(struct.pack("!BHI", 1, 0, 10) + introduction)
+                while broker.recv(1_000):  # until the other side has had enough
+                    pass
+
+        busy = threading.Thread(target=introduce_itself)
+        busy.start()
+        greeting = greet.greet("rabbitmq", server.getsockname()[1], timeout=0.3)
+        busy.join(30)
+    assert greeting.kind == greet.STRANGER and "timed out" in greeting.problem
 
 
 def test_a_usual_port_that_is_taken_means_another_port(
