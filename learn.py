@@ -7,6 +7,9 @@
     up, down, status                   start, stop and show the services
     doctor [--offline]                 what is wrong here, and how to put it right
     list                               all lessons
+    check, watch [NAME]                check an exercise, once or whenever you save it
+    hint, solution, reset-exercise     with an exercise's NAME: help, an answer, a new start
+    progress                           which exercises are done, and which comes next
     psql [-f FILE], url SERVICE        talk to the course's database, find a service
     reset [--all]                      restore the course data (--all: and empty the servers)
     notebook                           JupyterLab on the course's services

@@ -271,8 +271,20 @@ def prefetch(console: Console, arguments: list[str]) -> int:
     return code or doctor(console, ["--offline"])
 
 
+def of_exercises(verb: str) -> Callable[[Console, list[str]], int]:
+    """The verb of that name for exercises; what it needs is loaded when it is used."""
+
+    def carry_out(console: Console, arguments: list[str]) -> int:
+        from course.exercises import verbs
+
+        return verbs.VERBS[verb](console, arguments)
+
+    return carry_out
+
+
+EXERCISES = ("check", "watch", "hint", "reset-exercise", "solution", "progress")
 VERBS: dict[str, Callable[[Console, list[str]], int]] = {
     "up": up, "down": down, "status": status, "doctor": doctor, "list": list_lessons, "run": run,
     "test": test, "reset": reset, "psql": psql, "url": url, "bench": bench, "notebook": notebook,
-    "prefetch": prefetch,
+    "prefetch": prefetch, **{verb: of_exercises(verb) for verb in EXERCISES},
 }  # fmt: skip
