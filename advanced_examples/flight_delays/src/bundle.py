@@ -4,6 +4,8 @@
                      xgboost.ubj     the trees as XGBoost has them, which explain
                      trees.onnx      the same trees in the form that answers soonest
                      network.onnx    the network, with its scaling, and its three quantiles
+                     reference.npz   a sample of the training flights, to see drift by; the service
+                                     does without it (src/monitoring/drift.py)
     models/champion                  the name of the version that answers
     models/newest                    the name of the version trained last
 

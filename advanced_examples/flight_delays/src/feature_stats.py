@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from features.vector import INPUTS, RAW, as_matrix
 from src import paths
 from src.feature_eng import FeatureError, columns, read
+from src.monitoring.drift import CRITICAL, WARNING, psi
 
-BINS = 10
-LEAST_SHARE = 1e-4  # a bin that is empty on one side must not make the index infinite
-WARNING, DRIFT = 0.1, 0.25
 
 
 class Stat(NamedTuple):
@@ -43,20 +41,6 @@ class Stat(NamedTuple):
     high: float
     with_delay: float
     moved: float
-
-
-def psi(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    """The population stability index of two samples, over the tenths of the first.
-
-    sum((a - b) * ln(a / b)) with a and b the shares in each bin (Siddiqi, Credit Risk Scorecards).
-    """
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1]))
-    shares = []
-    for sample in (before, after):
-        counts = np.bincount(np.searchsorted(edges, sample), minlength=len(edges) + 1)
-        shares.append(np.maximum(counts / len(sample), LEAST_SHARE))
-    b, a = shares
-    return float(((a - b) * np.log(a / b)).sum())
 
 
 def correlation(values: NDArray[np.float32], target: NDArray[np.float64]) -> float:
@@ -91,7 +75,7 @@ def table(stats: list[Stat]) -> str:
         f"{'input':26}{'missing':>8}{'mean':>8}{'std':>8}{'1 %':>8}{'99 %':>8}{'r':>7}{'moved':>7}"
     ]
     for stat in stats:
-        mark = " " if stat.moved < WARNING else "?" if stat.moved < DRIFT else "!"
+        mark = " " if stat.moved < WARNING else "?" if stat.moved < CRITICAL else "!"
         lines.append(
             f"{stat.name:26}{stat.missing:>8.1%}{stat.mean:>8.2f}{stat.std:>8.2f}"
             f"{stat.low:>8.1f}{stat.high:>8.1f}{stat.with_delay:>7.2f}{stat.moved:>6.2f}{mark}"
@@ -122,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         shown = sorted(stats, key=lambda stat: -abs(stat.with_delay))[: wanted.top]
     print(table(shown))
     moved = ", ".join(stat.name for stat in stats if stat.moved >= WARNING)
-    print(f"\nMoved from train to test (? over {WARNING}, ! over {DRIFT}): {moved or 'none'}")
+    print(f"\nMoved from train to test (? over {WARNING}, ! over {CRITICAL}): {moved or 'none'}")
     print(f"All figures: {paths.shown(report)}")
     return 0
 

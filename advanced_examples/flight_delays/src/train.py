@@ -30,6 +30,7 @@ from features.vector import INPUTS
 from src import bundle, params, paths, registry
 from src.ensemble import Weights, fit_confidence, fit_interval, mixed, tune_weights
 from src.model_data import ModelDataError, Part, load, with_gaps
+from src.monitoring.drift import write_reference
 from src.network import NAMED, DelayNetwork, Epoch, export, predict, train_network
 from src.scores import score
 from src.trees import train_trees
@@ -130,7 +131,8 @@ def write(
     """Write the bundle into `folder`; returns its bundle.json."""
     trained.trees.save_model(folder / bundle.TREES)
     export(trained.network, len(INPUTS), folder / bundle.NETWORK)
-    held = parts["validation"]
+    learnt, held = parts["train"], parts["validation"]
+    write_reference(folder, learnt.matrix, learnt.columns["departure_time"])
     about = {
         "version": name,
         "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
