@@ -7,18 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from src import eda, preprocess, simulate
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with 4,000 preprocessed flights."""
-    folder = tmp_path_factory.mktemp("eda")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FLIGHTS_HOME", str(folder))
-        assert simulate.main(["--flights", "4000"]) == 0
-        assert preprocess.main([]) == 0
-    return folder
+from src import eda
 
 
 @pytest.fixture

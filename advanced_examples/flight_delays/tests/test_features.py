@@ -20,18 +20,14 @@ from features.views import View
 from src import feature_eng, feature_stats, preprocess, simulate
 from src.airline_statistics import airline_statistics
 
-CHOSEN = {
-    "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
-    "preprocess": {"max_delay_minutes": 1440, "min_delay_minutes": -120},
-    "features": {"route_days": 7, "airline_days": 30},
-}
+VIEWS = feature_eng.VIEWS
 Raw = dict[str, pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def raw() -> Raw:
-    flights, weather, _ = simulate.simulate(12_000, 5)
-    return {"flights": flights, "weather": weather, "airlines": airline_statistics(flights)}
+def raw(home: Path) -> Raw:
+    names = ("flights", "weather", "airlines")
+    return {name: pd.read_parquet(home / f"data/raw/{name}.parquet") for name in names}
 
 
 def views_of(raw: Raw) -> dict[str, pd.DataFrame]:
@@ -44,18 +40,19 @@ def views_of(raw: Raw) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def views(raw: Raw) -> dict[str, pd.DataFrame]:
-    return views_of(raw)
+def views(home: Path) -> dict[str, pd.DataFrame]:
+    folder = home / "data/processed/views"
+    return {view.name: pd.read_parquet(folder / f"{view.name}.parquet") for view in VIEWS}
 
 
 @pytest.fixture(scope="module")
-def labels(raw: Raw) -> pd.DataFrame:
-    return feature_eng.labels_from(preprocess.preprocess(raw["flights"], CHOSEN)[0])
+def labels(home: Path) -> pd.DataFrame:
+    return feature_eng.labels_from(pd.read_parquet(home / "data/processed/flights.parquet"))
 
 
 @pytest.fixture(scope="module")
-def frame(labels: pd.DataFrame, views: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return feature_eng.historical(labels, views)
+def frame(home: Path) -> pd.DataFrame:
+    return pd.read_parquet(home / "data/processed/features.parquet")
 
 
 # The vector
@@ -379,13 +376,3 @@ def test_statistics_find_what_leans_and_what_moved(
     assert report.loc["std_delay_7d", "missing"] == pytest.approx(
         train["std_delay_7d"].isna().mean()
     )
-
-
-def test_the_stability_index_of_a_shift_is_what_the_formula_says() -> None:
-    before = np.arange(1000) / 1000
-    assert feature_stats.psi(before, before) == 0
-    # Half of the tenths empty, the others doubled.
-    after = np.arange(1000) / 2000
-    least = feature_stats.LEAST_SHARE
-    expected = 5 * (0.1 * np.log(2) + (least - 0.1) * np.log(least / 0.1))
-    assert feature_stats.psi(before, after) == pytest.approx(expected, rel=0.05)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,23 +18,17 @@ from src import (
     bundle,
     compare_models,
     evaluate,
-    feature_eng,
     model_data,
     network,
     params,
     paths,
-    preprocess,
     registry,
-    simulate,
     train,
 )
 from src.ensemble import Weights, mixed, tune_weights, widen
 from src.scores import score
 
 PROJECT = Path(__file__).resolve().parents[1]
-FLIGHTS = 5_000
-SMALL = {"n_estimators": 40, "max_depth": 4, "learning_rate": 0.15}
-QUICK = {"layers": [32, 16], "epochs": 4, "batch_size": 64, "learning_rate": 0.003}
 
 
 class Pipeline(NamedTuple):
@@ -47,21 +42,13 @@ class Pipeline(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    home = tmp_path_factory.mktemp("flights")
-    chosen = params.load(flights=FLIGHTS)
-    chosen["xgboost"] |= SMALL
-    chosen["network"] |= QUICK
-    file = home / "params.yaml"
-    file.write_text(json.dumps(chosen), encoding="utf-8")  # JSON is YAML
+def made(trained_home: Path) -> Iterator[Pipeline]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FLIGHTS_HOME", str(home))
-        patch.setenv("FLIGHTS_PARAMS", str(file))
-        for stage in (simulate, preprocess, feature_eng, train, evaluate, compare_models):
-            assert stage.main([]) == 0
-        figures = json.loads((home / "metrics" / "evaluation.json").read_text("utf-8"))
+        patch.setenv("FLIGHTS_HOME", str(trained_home))
+        patch.setenv("FLIGHTS_PARAMS", str(trained_home / "params.yaml"))
+        figures = json.loads((trained_home / "metrics" / "evaluation.json").read_text("utf-8"))
         model = bundle.Bundle.load(bundle.champion(paths.models()))
-        yield Pipeline(home, chosen, model_data.load(), model, figures)
+        yield Pipeline(trained_home, params.load(), model_data.load(), model, figures)
 
 
 def test_the_ensemble_beats_the_mean_and_both_its_parts_on_validation(made: Pipeline) -> None:

@@ -18,8 +18,8 @@ CHOSEN = {
 
 
 @pytest.fixture(scope="module")
-def raw() -> pd.DataFrame:
-    return simulate.simulate(6_000, 3)[0]
+def raw(home: Path) -> pd.DataFrame:
+    return pd.read_parquet(home / "data/raw/flights.parquet")
 
 
 def test_no_day_is_in_two_splits_and_time_goes_on(raw: pd.DataFrame) -> None:
