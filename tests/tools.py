@@ -9,7 +9,13 @@ from pathlib import Path
 
 from course.stack.install import APT_GET, alone_on_this_machine, no_service_starts
 
-DEBIAN_PACKAGE = {"chromium": "chromium", "promtool": "prometheus", "prometheus": "prometheus"}
+DEBIAN_PACKAGE = {
+    "chromium": "chromium",
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
 
 
 def may_install() -> bool:
