@@ -7,6 +7,7 @@
     up, down, status                   start, stop and show the services
     doctor [--offline]                 what is wrong here, and how to put it right
     list                               all lessons
+    demo [PLAN]                        show lessons to a class, one key a step, the time in sight
     check, watch [NAME]                check an exercise, once or whenever you save it
     hint, solution, reset-exercise     with an exercise's NAME: help, an answer, a new start
     progress                           which exercises are done, and which comes next

@@ -136,6 +136,13 @@ def run(console: Console, arguments: list[str]) -> int:
     return runner.main(console, arguments)
 
 
+def demo(console: Console, arguments: list[str]) -> int:
+    """Show the lessons of a plan on stage."""
+    from course import demo
+
+    return demo.main(console, arguments)
+
+
 def test(console: Console, arguments: list[str]) -> int:
     """Run the test suite."""
     from course import suite
@@ -285,6 +292,6 @@ def of_exercises(verb: str) -> Callable[[Console, list[str]], int]:
 EXERCISES = ("check", "watch", "hint", "reset-exercise", "solution", "progress")
 VERBS: dict[str, Callable[[Console, list[str]], int]] = {
     "up": up, "down": down, "status": status, "doctor": doctor, "list": list_lessons, "run": run,
-    "test": test, "reset": reset, "psql": psql, "url": url, "bench": bench, "notebook": notebook,
-    "prefetch": prefetch, **{verb: of_exercises(verb) for verb in EXERCISES},
+    "demo": demo, "test": test, "reset": reset, "psql": psql, "url": url, "bench": bench,
+    "notebook": notebook, "prefetch": prefetch, **{verb: of_exercises(verb) for verb in EXERCISES},
 }  # fmt: skip

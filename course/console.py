@@ -20,6 +20,7 @@ PLAIN_SPELLING = {
     "…": "...", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
 PLAIN_WIDTH = 80
+WIDEST, LARGE_WIDTH = 100, 56
 Row = Mapping[str, Any] | Sequence[Any]
 
 
@@ -149,6 +150,11 @@ class Console:
             self.say("(no rows)")
         self.say()
 
+    def source(self, code: str, first: int) -> None:
+        """Print Python code, the number of its first line being `first`."""
+        for number, line in enumerate(code.splitlines(), first):
+            self.say(f"{number:4} {line}".rstrip())
+
     def progress(self, items: Iterable[Any], total: int | None, label: str) -> Iterator[Any]:
         """Yield the items; say at the end how many there were."""
         count = 0
@@ -170,7 +176,7 @@ class RichConsole(Console):
         import rich.console
 
         self.rich = rich.console.Console(highlight=False)
-        self.width = max(40, min(self.rich.width, 100))
+        self.width = bounded(self.rich.width)
 
     def say(self, text: str = "", style: str = "") -> None:
         self.rich.print(text, style=style or None, markup=False, soft_wrap=True)
@@ -190,6 +196,11 @@ class RichConsole(Console):
             table.add_row(*(cell_text(value) for value in row))
         self.rich.print(table)
 
+    def source(self, code: str, first: int) -> None:
+        from rich.syntax import Syntax
+
+        self.rich.print(Syntax(code, "python", line_numbers=True, start_line=first, word_wrap=True))
+
     def progress(self, items: Iterable[Any], total: int | None, label: str) -> Iterator[Any]:
         from rich.progress import track
 
@@ -200,15 +211,40 @@ class RichConsole(Console):
         self.rich.file.flush()
 
 
-def make_console(color: bool = True) -> Console:
+class LargeConsole(RichConsole):
+    """For the last row: short lines, so that the terminal's type can be large, and nothing pale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.width = self.rich.width = min(self.width, LARGE_WIDTH)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        super().say(text, "bold " + style.replace("dim", ""))
+
+    def heading(self, text: str, underline: str = "─") -> None:
+        from rich import box
+        from rich.panel import Panel
+
+        self.rich.print()
+        self.rich.print(Panel(text, box=box.HEAVY, style="bold cyan", width=self.width))
+
+
+def bounded(columns: int) -> int:
+    """The width to write in: lines that are too long are hard to read."""
+    return max(40, min(columns, WIDEST))
+
+
+def make_console(color: bool = True, large: bool = False) -> Console:
     """The console for this process: rich on a terminal unless `color` or NO_COLOR say otherwise."""
     prepare_streams()
     if color and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         try:
-            return RichConsole()
+            return LargeConsole() if large else RichConsole()
         except ImportError:
             pass
     console = Console()
     if sys.stdout.isatty():
-        console.width = max(40, min(shutil.get_terminal_size().columns, 100))
+        console.width = bounded(shutil.get_terminal_size().columns)
+    if large:
+        console.width = min(console.width, LARGE_WIDTH)
     return console

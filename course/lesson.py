@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, S
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from course import manifest, settings
+from course import manifest, settings, stage
 from course.console import CROSS, TICK, Console, Row, make_console
 from course.errors import FAILED, INTERRUPTED, OK, USAGE, CourseError
 
@@ -46,6 +46,7 @@ class Lesson:
         self._runner: asyncio.Runner | None = None
         self._aloud = sys.stdout
         self._skip_to = options.from_step
+        self._chart: Path | None = None
 
     def step(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `f(*args, **kwargs)` as the next step and return its result.
@@ -61,7 +62,7 @@ class Lesson:
         self.console.paragraphs(explanation)
         if explanation:
             self.console.say()
-        self._pause()
+        self._pause(f)
         start = time.perf_counter()
         result = f(*args, **kwargs)
         if inspect.iscoroutine(result):
@@ -105,6 +106,7 @@ class Lesson:
         settings.OUTPUT_DIR.mkdir(exist_ok=True)
         path = settings.OUTPUT_DIR / f"{self.name}_{name}.png"
         figure.savefig(path, dpi=120, bbox_inches="tight")
+        self._chart = path
         self.console.say(f"  chart saved as {path.relative_to(settings.ROOT).as_posix()}", "dim")
         return path
 
@@ -159,13 +161,10 @@ class Lesson:
         loop.set_exception_handler(tell)
         return await coroutine
 
-    def _pause(self) -> None:
+    def _pause(self, f: Callable[..., Any]) -> None:
         hushed = self.steps < self._skip_to
-        if self.options.step and not hushed and sys.stdin.isatty() and sys.stdout.isatty():
-            try:
-                input("  [Enter] runs this step ")
-            except EOFError:
-                raise KeyboardInterrupt from None
+        if self.options.step and not hushed and stage.on_stage():
+            stage.pause(self.console, self.steps, f, self._chart)
 
 
 def whole_number(text: str) -> int:
@@ -182,6 +181,7 @@ def make_parser(description: str, program: str) -> argparse.ArgumentParser:
         prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--step", action="store_true", help="pause at each step (on a terminal)")
+    parser.add_argument("--large", action="store_true", help="short lines, for a large type")
     parser.add_argument(
         "--from", dest="from_step", type=whole_number, default=1, metavar="N",
         help="run the steps before N silently",
@@ -218,7 +218,7 @@ def _run(
     main: Callable[[Lesson], None], path: Path, text: str, arguments: argparse.Namespace
 ) -> int:
     entry = manifest.by_path(path)
-    console = make_console(color=not arguments.no_color)
+    console = make_console(color=not arguments.no_color, large=arguments.large)
     name = entry.id.replace("/", "_") if entry else path.stem
     lesson = Lesson(console, arguments, name)
     start = time.perf_counter()
@@ -227,14 +227,12 @@ def _run(
         _introduce(console, text, arguments)
         if entry and entry.services:
             _prepare_services(console, entry.services)
-        lesson.hush_until_wanted()
-        main(lesson)
-        lesson.close()
+        lesson = _perform(main, lesson)
         code = _conclude(lesson, time.perf_counter() - start, text)
     except CourseError as error:
         code, reason = error.exit_code, str(error)
-    except KeyboardInterrupt:
-        code, reason = INTERRUPTED, "Stopped by Ctrl-C."
+    except KeyboardInterrupt as stop:
+        code, reason = INTERRUPTED, str(stop) or "Stopped by Ctrl-C."
     except BrokenPipeError:
         # The reader (`| head`) went away: nothing more can be said, and that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -247,6 +245,23 @@ def _run(
     return code
 
 
+def _perform(main: Callable[[Lesson], None], lesson: Lesson) -> Lesson:
+    """Run `main`, again from its beginning each time that somebody goes back; the last lesson."""
+    while True:
+        lesson.hush_until_wanted()
+        try:
+            main(lesson)
+        except stage.BackError as back:
+            # All steps with short delays, so that what they measured can still be compared.
+            again = {**vars(lesson.options), "from_step": back.step, "fast": True}
+            following = Lesson(lesson.console, argparse.Namespace(**again), lesson.name)
+        else:
+            return lesson
+        finally:
+            lesson.close()
+        lesson = following
+
+
 def _introduce(console: Console, text: str, arguments: argparse.Namespace) -> None:
     title, _, body = text.partition("\n")
     console.heading(title.rstrip("."), "━")
@@ -254,7 +269,7 @@ def _introduce(console: Console, text: str, arguments: argparse.Namespace) -> No
         block for block in body.strip().split("\n\n") if not block.startswith("Run  ")
     )
     console.paragraphs(story)
-    if arguments.step and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if arguments.step and not stage.on_stage():
         console.say("(--step needs a terminal: running without pauses)")
 
 

@@ -1,9 +1,5 @@
 """The kit on a real terminal: pauses, colour and live progress, tried in a pseudo-terminal."""
 
-import os
-import select
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import wait_until_it_runs
-
-pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+from tests.terminal import Terminal
 
 LESSON = '''"""On a terminal."""
 from course.lesson import run
@@ -37,43 +32,6 @@ if __name__ == "__main__":
 '''
 
 
-class Terminal:
-    """A program on a terminal of 80 columns."""
-
-    def __init__(self, *command: str | Path) -> None:
-        self.side, other = pty.openpty()
-        environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color"}
-        environment.pop("NO_COLOR", None)
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            env=environment,
-            # The terminal must control the program, so that a typed Ctrl-C becomes a signal.
-            preexec_fn=lambda: os.login_tty(other),  # noqa: PLW1509
-        )
-        os.close(other)
-        self.said = ""
-
-    def read_until(self, text: str, patience: float = 20) -> str:
-        """Read until `text` has appeared; returns all that was said so far."""
-        deadline = time.monotonic() + patience
-        while text not in self.said and time.monotonic() < deadline:
-            if select.select([self.side], [], [], 0.1)[0]:
-                try:
-                    self.said += os.read(self.side, 4096).decode(errors="replace")
-                except OSError:
-                    break
-        assert text in self.said, self.said
-        return self.said
-
-    def type(self, keys: str) -> None:
-        os.write(self.side, keys.encode())
-
-    def end(self) -> int:
-        code = self.process.wait(timeout=20)
-        os.close(self.side)
-        return code
-
-
 @pytest.fixture
 def lesson(tmp_path: Path) -> Path:
     file = tmp_path / "terminal.py"
@@ -87,19 +45,21 @@ def test_step_waits_for_enter_at_each_step(lesson: Path) -> None:
     time.sleep(0.3)
     assert "one" not in terminal.said
     terminal.type("\n")
-    terminal.read_until("one")
-    assert terminal.said.count("took") <= 1, "it must wait again"
+    terminal.read_until(lambda said: said.count("[Enter]") == 2)
+    assert terminal.said.count("took") == 1, "it must wait again"
     terminal.type("\n")
     terminal.read_until("All claims hold")
     assert terminal.end() == 0
 
 
-@pytest.mark.parametrize("key", ["\x03", "\x04"])
-def test_ctrl_c_and_ctrl_d_at_a_pause_end_the_lesson(lesson: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "said"), [("\x03", "Stopped by Ctrl-C."), ("\x04", "Ended before step 1.")]
+)
+def test_ctrl_c_and_ctrl_d_at_a_pause_end_the_lesson(lesson: Path, key: str, said: str) -> None:
     terminal = Terminal(lesson, "--step")
     terminal.read_until("[Enter]")
     terminal.type(key)
-    terminal.read_until("Stopped by Ctrl-C.")
+    terminal.read_until(said)
     assert "Traceback" not in terminal.said
     assert terminal.end() == 130
 
