@@ -1,6 +1,6 @@
 """A model and features made in a second, for tests of the service: the real formats, small content.
 
-    python tests/tiny_model.py FOLDER [--version v1] [--trees 200] [--features 3600]
+    python tests/tiny_model.py FOLDER [--version v1] [--trees 200] [--usual 10] [--features 3600]
 
 The model is of the real kind (trees and a network) but learnt nothing worth knowing. The features
 go to REDIS_URL under FLIGHTS_KEY_PREFIX, and expire after the given number of seconds.
@@ -145,9 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", default="tiny-1")
     parser.add_argument("--trees", type=int, default=20)
+    parser.add_argument("--usual", type=float, default=10.0, help="the delay that it expects")
     parser.add_argument("--features", type=int, metavar="SECONDS")
     options = parser.parse_args(argv)
-    model(options.folder, options.version, options.trees)
+    model(options.folder, options.version, options.trees, options.usual)
     if options.features:
         with Redis.from_url(os.environ["REDIS_URL"]) as redis:
             features(redis, os.environ["FLIGHTS_KEY_PREFIX"], options.features)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from src.paths import PROJECT
 
-LISTENS = "The flight delay service listens on "
+LISTENS_ON = " listens on "  # said by the service, and by what stands in front of it or beside it
+LISTENS = f"The flight delay service{LISTENS_ON}"
 START, END = 60.0, 40.0  # seconds that starting and ending may take
 
 
@@ -64,9 +65,9 @@ def address(process: subprocess.Popen[bytes], log: Path) -> str:
     text = ""
     while time.monotonic() < deadline:
         text = log.read_text(encoding="utf-8", errors="replace")
-        found = next((line for line in text.splitlines() if line.startswith(LISTENS)), None)
+        found = next((line for line in text.splitlines() if f"{LISTENS_ON}http" in line), None)
         if found is not None:
-            return found.removeprefix(LISTENS).split()[0]
+            return found.partition(LISTENS_ON)[2].split()[0]
         if process.poll() is not None:
             break
         time.sleep(0.05)

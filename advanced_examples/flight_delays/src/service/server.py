@@ -6,12 +6,16 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
 from src.service.process import LISTENS
-from src.service.settings import Settings
+
+if TYPE_CHECKING:  # the router takes its socket and loop from here, and needs no app
+    from fastapi import FastAPI
+
+    from src.service.settings import Settings
 
 GRACE = 5  # seconds beyond a request's time limit that the last requests get when it ends
 
