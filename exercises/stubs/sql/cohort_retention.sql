@@ -1,0 +1,15 @@
+-- A cohort query: who is still here after a month, after two?
+--
+-- A cohort is the customers who registered in one calendar month. A customer is active in a month
+-- with at least one order in it, of any status. Month 0 is the month of registration itself, month 1
+-- the calendar month after it, month 2 the one after that.
+--
+-- Tables: customers(customer_id, registration_date date), orders(order_id, customer_id,
+-- ordered_at timestamptz). The session's time zone is UTC.
+-- Columns of the answer:
+--     cohort      date, the first day of the month of registration
+--     customers   how many registered in it
+--     active_0, active_1, active_2   how many of them were active in months 0, 1 and 2
+-- One row for each cohort, also when nobody of it ever ordered; sorted by cohort.
+
+-- TODO: your query
