@@ -1,4 +1,4 @@
-"""The real service with a fault switched on: `python tests/faulty_service.py --errors 0.3 --port 0`.
+"""The real service with a fault: `python tests/faulty_service.py --errors 0.3 --port 0`.
 
     --errors SHARE     so many predictions end in an error inside the service (500)
     --slow SHARE       so many predictions take --seconds longer

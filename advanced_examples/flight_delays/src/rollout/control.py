@@ -92,7 +92,7 @@ class Control:
         if holder not in ("", wanted.holder):
             return f"{holder} has the share now; others may only set it to 0"
         if wanted.renew and holder != wanted.holder:
-            return "the share is no longer yours: it ran out, somebody took it, or the router began anew"
+            return "the share is yours no more: it ran out, was taken, or the router began anew"
         return ""
 
     def set(self, wanted: Wanted) -> None:

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from src.ending import asked_to_end
 from src.rollout.control import Control
-from src.rollout.proxy import LARGEST_BODY, Proxy
+from src.rollout.proxy import Proxy
 from src.rollout.sides import CANDIDATE, STABLE, Backend, Side
 from src.service.process import LISTENS_ON
 from src.service.server import fastest_loop, listening
