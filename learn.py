@@ -14,6 +14,7 @@
     psql [-f FILE], url SERVICE        talk to the course's database, find a service
     reset [--all]                      restore the course data (--all: and empty the servers)
     notebook                           JupyterLab on the course's services
+    new lesson ID TITLE                a new lesson: script, manifest entry, test, transcript
     bench [--json FILE]                measure, as ratios
     prefetch                           get everything that a class without network needs
 
@@ -39,6 +40,7 @@ UV = "uv>=0.9,<1"
 LESSONS, TESTS, NOTEBOOKS = "requirements.txt", "requirements-dev.txt", "requirements-notebook.txt"
 WANTED = {
     "test": [TESTS],
+    "new": [TESTS],
     "bench": [TESTS],
     "notebook": [NOTEBOOKS],
     "prefetch": [TESTS, NOTEBOOKS],

@@ -143,6 +143,13 @@ def demo(console: Console, arguments: list[str]) -> int:
     return demo.main(console, arguments)
 
 
+def new(console: Console, arguments: list[str]) -> int:
+    """Make the parts of a new lesson."""
+    from course import author
+
+    return author.main(console, arguments)
+
+
 def test(console: Console, arguments: list[str]) -> int:
     """Run the test suite."""
     from course import suite
@@ -292,6 +299,7 @@ def of_exercises(verb: str) -> Callable[[Console, list[str]], int]:
 EXERCISES = ("check", "watch", "hint", "reset-exercise", "solution", "progress")
 VERBS: dict[str, Callable[[Console, list[str]], int]] = {
     "up": up, "down": down, "status": status, "doctor": doctor, "list": list_lessons, "run": run,
-    "demo": demo, "test": test, "reset": reset, "psql": psql, "url": url, "bench": bench,
-    "notebook": notebook, "prefetch": prefetch, **{verb: of_exercises(verb) for verb in EXERCISES},
+    "demo": demo, "new": new, "test": test, "reset": reset, "psql": psql, "url": url,
+    "bench": bench, "notebook": notebook, "prefetch": prefetch,
+    **{verb: of_exercises(verb) for verb in EXERCISES},
 }  # fmt: skip
