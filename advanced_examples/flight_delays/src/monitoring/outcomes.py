@@ -25,6 +25,7 @@ from src.packed import PREFIX
 KEEP = 100_000  # entries of each stream; about 60 MB of predictions
 PAGE = 1_000  # entries read at once, so that nobody else waits for Redis
 CLOCKS_APART = 60.0  # seconds that this machine's clock and that of Redis may differ
+WIDTH = 4 * len(INPUTS)  # bytes of a prediction's inputs
 LATE_MINUTES = 15.0  # from here on a flight counts as late, as in the airlines' own statistics
 
 
@@ -123,8 +124,7 @@ NUMBERS = ("at", "delay_minutes", "low", "high", "confidence", "departure")
 
 def matrix(rows: Sequence[Predicted]) -> NDArray[np.float32]:
     """What the model saw of `rows` (n, inputs); rows of another width than today's are left out."""
-    width = 4 * len(INPUTS)
-    held = b"".join(row.inputs for row in rows if len(row.inputs) == width)
+    held = b"".join(row.inputs for row in rows if len(row.inputs) == WIDTH)
     return np.frombuffer(held, dtype="<f4").reshape(-1, len(INPUTS))
 
 
