@@ -14,6 +14,8 @@ from shop_profile.rabbit_kit import queues, waiting
 from course.lesson import Lesson
 from messaging_parts.common import EXCHANGE, PREFIX, SCHEMA, group, open_database, sign_up
 
+IDLE = 3  # seconds without a message: a busy broker may be slow to deliver the first one
+
 
 def poison(lesson: Lesson) -> None:
     """A poison message kills every consumer that touches it.
@@ -33,7 +35,7 @@ def poison(lesson: Lesson) -> None:
         starts = 0
         while waiting(channel, risky.work) or not waiting(channel, risky.dead):
             starts += 1
-            worker = crew.consume(risky, "w", "--batch", 10, "--crash-on", 13, "--idle", 0.2)
+            worker = crew.consume(risky, "w", "--batch", 10, "--crash-on", 13, "--idle", IDLE)
             worker.wait()
         done = sorted(int(line.split()[-1]) for line in crew.hear("done", len(users) - 1))
         (letter,) = dead_letters(channel.connection, risky)

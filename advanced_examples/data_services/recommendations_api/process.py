@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from shop_profile.crew import undisturbed
+
 from recommendations_api import consumer
 from recommendations_api.settings import Settings
 
 SERVICE, CONSUMER = "recommendations_api", "recommendations_api.consumer"
 LISTENS = "The recommendations API listens on "
-START, END = 30.0, 10.0  # seconds that starting and ending may take
+START, END = 90.0, 10.0  # seconds that starting and ending may take, on a busy machine too
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,28 @@ def running(module: str, first: str, settings: Settings, *options: str) -> Itera
     log = Path(settings.model) / f"{module}.log"
     command = [sys.executable, "-m", module, *options]
     environment = {**os.environ, **settings.environment(), "PYTHONUNBUFFERED": "1"}
-    # A file instead of a pipe: a pipe that nobody reads blocks the process when it is full.
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True,  # Ctrl-C is for the lesson, which then ends its processes
-        )  # fmt: skip
+    process = None
     try:
+        # A file instead of a pipe: a pipe that nobody reads blocks the process when it is full.
+        with log.open("wb") as output, undisturbed():
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,  # Ctrl-C is for the lesson, which then ends its processes
+            )  # fmt: skip
         yield Started(process, spoken(process, log, first))
     finally:
-        process.terminate()
-        try:
-            process.wait(END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def spoken(process: subprocess.Popen[bytes], log: Path, first: str) -> str:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from shop_profile.messages import Topology
@@ -18,6 +19,22 @@ WINDOWS = os.name == "nt"
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: to send Ctrl-Break
 
 Process = subprocess.Popen[str]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C is heard at the end of the block, and so not between a start and a note of it."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears Ctrl-C
+        yield
+        return
+    heard: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 class Crew:
@@ -63,14 +80,16 @@ class Crew:
     def start(self, command: str, *arguments: object) -> Process:
         """Start `python -m shop_profile.workers command …` and listen to what it prints."""
         words = [sys.executable, "-m", "shop_profile.workers", command]
-        process = subprocess.Popen(
-            words + [str(argument) for argument in arguments],
-            stdout=subprocess.PIPE, text=True, creationflags=NEW_GROUP, encoding="utf-8",
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **self.environment},
-        )  # fmt: skip
-        self.processes.append(process)
-        self._readers.append(threading.Thread(target=self._listen, args=(process,), daemon=True))
-        self._readers[-1].start()
+        with undisturbed():
+            process = subprocess.Popen(
+                words + [str(argument) for argument in arguments],
+                stdout=subprocess.PIPE, text=True, creationflags=NEW_GROUP, encoding="utf-8",
+                env={**os.environ, "PYTHONIOENCODING": "utf-8", **self.environment},
+            )  # fmt: skip
+            reader = threading.Thread(target=self._listen, args=(process,), daemon=True)
+            reader.start()
+            self.processes.append(process)
+            self._readers.append(reader)
         return process
 
     def _listen(self, process: Process) -> None:
