@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from course.stack.ports import any_free_port
+
 HOST = "127.0.0.1"
 
 
@@ -23,7 +25,7 @@ class Cable:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self._port = 0  # any free one; the same again after that
+        self._port = any_free_port()
 
     def __enter__(self) -> "Cable":
         self._thread.start()
@@ -55,7 +57,6 @@ class Cable:
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._forward, HOST, self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def _break(self) -> None:
         if self._server is not None:

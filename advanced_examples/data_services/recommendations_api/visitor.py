@@ -57,7 +57,7 @@ def milliseconds(response: httpx.Response) -> dict[str, float]:
     return {store: float(value) for store, value in parts}
 
 
-def comes_true(truth: Callable[[], bool], seconds: float = 15.0) -> bool:
+def comes_true(truth: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether `truth` holds within some seconds."""
     deadline = time.monotonic() + seconds
     while not (holds := truth()) and time.monotonic() < deadline:
