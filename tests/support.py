@@ -48,7 +48,7 @@ def wait_until_it_runs(query: str) -> None:
     Ctrl-C before it, or between two statements, is another story than Ctrl-C while it works.
     """
     running = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     with closing(connect.postgres()) as watching, watching.cursor() as cursor:
         watching.autocommit = True
         while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ BIG = 40_000_000  # bytes
 def hold(size: int) -> int:
     """Have `size` bytes in memory for a moment, and give them back."""
     block = bytearray(size)
-    time.sleep(0.05)
+    time.sleep(0.5)  # a hundred looks at the memory, of which a busy machine may miss most
     return len(block)
 
 
@@ -31,9 +31,9 @@ def test_time_and_rate() -> None:
     with watch("sleep", items=10) as watched:
         time.sleep(0.1)
     found = watched.found
-    assert 0.09 < found.seconds < 5
+    assert 0.09 < found.seconds < 30
     assert found.per_second == pytest.approx(10 / found.seconds)
-    assert str(found).startswith("sleep: 10 in 0.")
+    assert str(found).startswith(f"sleep: 10 in {found.seconds:.2f} s, ")
     assert Measurement("nothing", 0.0).per_second == float("inf")
     assert str(Measurement("x", 1.0, 2)) == "x: 2 in 1.00 s, 2/s"
 
@@ -98,8 +98,8 @@ def test_ended_at_any_moment_it_leaves_no_process_and_no_traceback(
         time.sleep(moment)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, ended_by)
-        process.wait(10)
-        _, alive = psutil.wait_procs(children, timeout=5)
+        process.wait(60)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive
         if ended_by == signal.SIGINT:
             assert (process.returncode, process.stderr.read()) == (130, "")
@@ -122,11 +122,11 @@ def test_ways_are_compared_in_turn_and_by_their_median() -> None:
 
         return work
 
-    ways = {"first": way("first", 0.02, 0.5, 0.02), "second": way("second", 0.2, 0.2, 0.0)}
+    ways = {"first": way("first", 0.02, 0.8, 0.02), "second": way("second", 0.5, 0.5, 0.0)}
     found = compare(ways, items=5)  # type: ignore[arg-type]
     assert order == ["first", "second"] * 3
     assert list(found) == ["first", "second"]
-    assert found["first"].seconds < 0.15 < found["second"].seconds
+    assert found["first"].seconds < 0.45 < found["second"].seconds
     rows = table(found)
     assert [row["way"] for row in rows] == ["first", "second"]
     assert rows[0]["times the first"] == "1.00" and float(rows[1]["times the first"]) > 1

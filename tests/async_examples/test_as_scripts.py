@@ -34,7 +34,7 @@ def test_ctrl_c_ends_it_without_a_traceback(lesson: str) -> None:
         while "2  " not in process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
 

@@ -193,7 +193,7 @@ def test_ctrl_c_exits_130_without_a_traceback(script: Script, body: str) -> None
         pass
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == "Stopped by Ctrl-C."
 

@@ -102,6 +102,6 @@ def test_ctrl_c_ends_the_lesson_too_and_shows_the_table(lessons: dict[str, Entry
     )
     eventually(Path(lessons["slow"].path).with_suffix(".begun").exists, seconds=60)
     os.killpg(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "0 passed" in out

@@ -40,7 +40,7 @@ def test_the_second_waits_for_the_first_even_when_it_is_killed(tmp_path: Path) -
             assert second.stdout and second.stdout.readline() == WAITING + "\n"
             first.kill()
             assert second.stdout.readline() == "my turn\n"
-            second.communicate("\n", timeout=20)
+            second.communicate("\n", timeout=60)
     assert second.returncode == 0
 
 
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
         assert said == {"my turn\n", WAITING + "\n"}
         for process in (second, first):
             process.send_signal(signal.SIGINT)
-            assert "KeyboardInterrupt" in process.communicate(timeout=20)[1]
+            assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
 
 
 def test_different_names_do_not_wait(capsys: pytest.CaptureFixture[str]) -> None:

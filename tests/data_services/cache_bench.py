@@ -64,8 +64,17 @@ async def remove(url: str, prefix: str) -> None:
             await redis.delete(name)
 
 
+def landed(cache: Cache) -> Callable[[], Awaitable[bool]]:
+    """Whether no load of this process is under way: for `until`."""
+
+    async def no_flight() -> bool:
+        return not cache._flights
+
+    return no_flight
+
+
 async def until(truth: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until `truth` holds, 20 seconds at most."""
-    async with asyncio.timeout(20):
+    """Wait until `truth` holds, 50 seconds at most."""
+    async with asyncio.timeout(50):
         while not await truth():  # noqa: ASYNC110 - Redis and processes set no event
             await asyncio.sleep(0.02)

@@ -74,9 +74,9 @@ class PrivateService(Visitor):
         if not self.hurt:
             return
         self.stack.find(*SERVICES)
-        eventually(lambda: self.http.get("/ready").json()["services"] == ALL_WELL, 20)
-        eventually(lambda: self.ask(1).status_code == 200, 20)
-        eventually(lambda: self.ask(1).json()["degraded"] == [], 20)
+        eventually(lambda: self.http.get("/ready").json()["services"] == ALL_WELL)
+        eventually(lambda: self.ask(1).status_code == 200)
+        eventually(lambda: self.ask(1).json()["degraded"] == [])
         self.hurt = False
 
     def kill(self, server: str) -> None:
@@ -90,7 +90,7 @@ ALL_WELL = dict.fromkeys(SERVICES, "ok")
 
 def client(url: str) -> httpx.Client:
     """A client with the tests' key."""
-    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=20)
+    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, timeout=60)
 
 
 @contextmanager

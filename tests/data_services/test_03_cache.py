@@ -16,6 +16,7 @@ from tests.data_services.cache_bench import (
     PATIENCE,
     Truth,
     a_prefix,
+    landed,
     remove,
     until,
     with_cache,
@@ -73,7 +74,7 @@ def test_a_cancelled_leader_leaves_the_others_their_answer(url: str, stay: int) 
         for task in ask[:2]:
             task.cancel()
         answers = await asyncio.gather(*ask, return_exceptions=True)
-        await asyncio.sleep(truth.pause * 3)
+        await until(landed(cache))
         return answers, await cache.get_or_load("key", 60, truth.loader("key"))
 
     answers, later = with_cache(url, scenario)
@@ -113,7 +114,7 @@ def test_an_error_that_nobody_waits_for_is_not_reported_as_lost(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await cache.get_or_load("key", 60, fail)
-        await asyncio.sleep(0.2)
+        await until(landed(cache))
 
     with_cache(url, scenario)
     assert "never retrieved" not in caplog.text

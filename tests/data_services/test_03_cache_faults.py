@@ -136,13 +136,18 @@ def test_a_load_that_outlived_an_outage_does_not_store_what_changed_meanwhile(
 
 
 def test_a_redis_that_lost_its_data_refuses_what_it_does_not_know(server: OwnRedis) -> None:
-    truth = Truth(pause=0.3, key="old")
+    truth, begun, go_on = Truth(key="new"), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> str:
+        begun.set()
+        await go_on.wait()
+        return "old"
 
     async def scenario(cache: Cache) -> list:
-        early = asyncio.create_task(get(cache, truth))
-        await truth.begun.wait()
-        truth.values["key"] = "new"
+        early = asyncio.create_task(cache.get_or_load("key", 60, slow))
+        await begun.wait()
         await cache._redis.flushall()  # this Redis is ours alone
+        go_on.set()
         return [await early, await get(cache, truth)]
 
     assert with_cache(server.url, scenario) == [("old", Tier.LOADER), ("new", Tier.LOADER)]

@@ -43,7 +43,7 @@ def test_it_answers_and_ctrl_c_ends_it_cleanly(server: tuple[subprocess.Popen[st
     if os.name == "nt":
         pytest.skip("Windows can't send Ctrl-C to a single process without a console")
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Stopped." in output
     assert errors == ""

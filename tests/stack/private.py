@@ -153,7 +153,7 @@ def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def eventually(truth: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(truth: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until `truth` holds; AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not truth():

@@ -137,7 +137,7 @@ def test_it_stops_cleanly_when_told_to() -> None:
     with running_server() as (process, url), MongoClient[dict[str, Any]](url) as client:
         client["test"]["things"].insert_one({})
         process.terminate()
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
         if os.name == "posix":
             assert process.returncode == 0
             assert "stopped; the data is gone" in log
@@ -164,7 +164,7 @@ def test_it_stops_at_once_even_in_the_middle_of_a_long_command() -> None:
         long.start()
         time.sleep(0.5)
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         long.join(20)
 
 
