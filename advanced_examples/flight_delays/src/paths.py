@@ -13,14 +13,19 @@ def home() -> Path:
     return Path(os.environ.get("FLIGHTS_HOME") or PROJECT).resolve()
 
 
+def data() -> Path:
+    """The folder of raw and processed data: DATA_PATH, or `data` in the home folder."""
+    return Path(os.environ.get("DATA_PATH") or home() / "data").resolve()
+
+
 def raw() -> Path:
     """Data as it came in: from the simulator or from files."""
-    return home() / "data" / "raw"
+    return data() / "raw"
 
 
 def processed() -> Path:
     """Cleaned data and features."""
-    return home() / "data" / "processed"
+    return data() / "processed"
 
 
 def models() -> Path:
