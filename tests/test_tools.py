@@ -17,7 +17,7 @@ def test_a_program_on_the_path_is_taken(tool: Callable[[str], str]) -> None:
 
 def test_without_the_right_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "may_install", lambda: False)
-    monkeypatch.setitem(tools.DEBIAN_PACKAGE, "no-such-tool", "no-such-package-of-the-course")
+    monkeypatch.setitem(tools.DEBIAN_PACKAGES, "no-such-tool", "no-such-package-of-the-course")
     assert tools.find_tool("no-such-tool") is None
 
 

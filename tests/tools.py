@@ -9,12 +9,13 @@ from pathlib import Path
 
 from course.stack.install import APT_GET, alone_on_this_machine, no_service_starts
 
-DEBIAN_PACKAGE = {
+DEBIAN_PACKAGES = {
     "chromium": "chromium",
     "promtool": "prometheus",
     "prometheus": "prometheus",
     "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "hunspell": "hunspell hunspell-uk",
 }
 
 
@@ -31,16 +32,16 @@ def may_install() -> bool:
 @cache
 def find_tool(name: str) -> str | None:
     """The path of the program `name`, installed first if need be and allowed; None without it."""
-    package = DEBIAN_PACKAGE.get(name)
-    if shutil.which(name) is None and package and may_install():
+    packages = DEBIAN_PACKAGES.get(name)
+    if shutil.which(name) is None and packages and may_install():
         with alone_on_this_machine(), no_service_starts():
             if shutil.which(name) is None:  # meanwhile another may have installed it
-                install(package)
+                install(packages.split())
     return shutil.which(name)
 
 
-def install(package: str) -> None:
-    """Install a Debian package, as root."""
+def install(packages: list[str]) -> None:
+    """Install Debian packages, as root."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run([*APT_GET, *command], env=environment, check=False)
