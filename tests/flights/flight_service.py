@@ -1,14 +1,16 @@
 """The flights' service as a process, from the course's environment: it has environments of its own.
 
-`learn.py environment` makes them; where they are missing, what needs them is skipped, aloud.
+They are made on first use; where that can't be, what needs them is skipped, aloud.
 """
 
 import os
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,24 +22,35 @@ from tests.support import environment_python
 PROJECT = ROOT / "advanced_examples" / "flight_delays"
 LISTENS = " listens on "
 START, END = 60.0, 20.0
+MAKING = 1500  # seconds that making an environment may take on a slow network
 KEY = "key-of-the-tests"
 
 
+@cache
 def python(name: str) -> str:
-    """The interpreter of the `training` or `serving` environment."""
+    """The interpreter of the `training` or `serving` environment, which is made if need be."""
     folder = PROJECT / "environments" / name
-    found = environment_python(folder / ".venv")
-    if not found.exists():
-        pytest.skip(
-            f"the {name} environment of the flights is missing: "
-            f"python3 learn.py environment {folder.relative_to(ROOT).as_posix()}"
-        )
-    return str(found)
+    made = subprocess.run(
+        [sys.executable, ROOT / "learn.py", "environment", folder],
+        capture_output=True, check=False, text=True, timeout=MAKING,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip(f"the {name} environment of the flights can't be made: {made.stderr}")
+    return str(environment_python(folder / ".venv"))
 
 
 @contextmanager
 def running(log: Path, *command: str, **environment: str) -> Iterator[str]:
     """The URL of `command`, run in the serving environment while the block lasts."""
+    with started(log, *command, **environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def started(
+    log: Path, *command: str, **environment: str
+) -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
+    """The same with the process, for tests that kill it."""
     interpreter = python("serving")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -45,7 +58,7 @@ def running(log: Path, *command: str, **environment: str) -> Iterator[str]:
             stderr=output, env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )  # fmt: skip
     try:
-        yield address(process, log)
+        yield address(process, log), process
     finally:
         process.terminate()
         try:
