@@ -227,14 +227,16 @@ def batch_or_stream(lesson: Lesson, folder: Path, files: Files) -> None:
     sample = folder / "sample.csv"
     with files.csv.open(encoding="utf-8") as lines:
         sample.write_text("".join(islice(lines, 2_001)), encoding="utf-8")
-    rows, speeds, contents = [], {}, set()
-    for size, piece in ((1, 64), (100, 6_400), (2_000, 256 * 1024)):
-        target = folder / f"stream_{size}.db"
-        with etl.opened(target) as there:
-            metrics = etl.run_etl(there, DAY, [etl.CsvFile(sample, piece=piece)], size)
-            contents.add(there.fingerprint())
-        speeds[size] = metrics.rows_per_second
-        rows.append((f"{size:,}", f"{speeds[size]:,.0f}", f"{size / ARRIVING:,.3f} s"))
+    speeds: dict[int, float] = {}
+    contents = set()
+    for turn in range(3):  # of each size the best of three counts: other programs disturb little
+        for size, piece in ((1, 64), (100, 6_400), (2_000, 256 * 1024)):
+            with etl.opened(folder / f"stream_{size}_{turn}.db") as there:
+                metrics = etl.run_etl(there, DAY, [etl.CsvFile(sample, piece=piece)], size)
+                contents.add(there.fingerprint())
+            speeds[size] = max(speeds.get(size, 0.0), metrics.rows_per_second)
+    rows = [(f"{size:,}", f"{speed:,.0f}", f"{size / ARRIVING:,.3f} s")
+            for size, speed in speeds.items()]  # fmt: skip
     columns = ["rows a commit", "rows/s", "until a row is visible, computed"]
     lesson.table(rows, columns, "2,000 rows", measured=True)
     lesson.check("all leave the same content", len(contents) == 1)
