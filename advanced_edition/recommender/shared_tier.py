@@ -44,7 +44,7 @@ def with_redis(lesson: Lesson, similar: SimilarityStore, visits: list[int]) -> N
     from course import connect
     from course.workspace import own_redis, own_turn
 
-    connected = partial(redis.Redis.from_url, socket_timeout=1, socket_connect_timeout=1)
+    connected = partial(redis.Redis.from_url, socket_timeout=5, socket_connect_timeout=5)
     with own_turn(NAME):
         with connected(connect.url("redis")) as client:
             try:
