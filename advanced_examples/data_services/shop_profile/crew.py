@@ -13,7 +13,7 @@ from types import TracebackType
 
 from shop_profile.messages import Topology
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 90.0  # seconds, for a busy machine
 GRACE = 5.0  # seconds that a worker has to finish what is in hand
 WINDOWS = os.name == "nt"
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: to send Ctrl-Break
