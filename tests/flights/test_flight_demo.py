@@ -17,6 +17,7 @@ RECORDING = PROJECT / "defence" / "demo.txt"
 PAUSE = "[Enter]"
 NOBODY = "redis://127.0.0.1:9/0"
 PATIENCE = 60.0
+UNIX = pytest.mark.skipif(os.name == "nt", reason="a terminal of our own needs a Unix")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_it_says_what_is_wrong(
         assert done.stderr.strip().splitlines()[-1].startswith("Plan B: `python -m src.demo --rec")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a terminal of our own needs a Unix")
+@UNIX
 def test_on_a_terminal_it_waits_for_the_key_and_ctrl_c_ends_it() -> None:
     import pty
 
@@ -129,25 +130,12 @@ def test_live_it_says_what_was_recorded(given: Mapping[str, str]) -> None:
     assert normalised(said) == normalised(RECORDING.read_text(encoding="utf-8"))
 
 
+@UNIX
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("environment", "code", "says"),
-    [
-        ({"REDIS_URL": NOBODY}, 69, "Redis does not answer at 127.0.0.1:9"),
-        ({"FLIGHTS_KEY_PREFIX": "flights_test_nothing"}, 1, "`python src/materialize.py`"),
-    ],
-)
-def test_when_it_breaks_it_offers_plan_b(
-    environment: dict[str, str], code: int, says: str, given: Mapping[str, str]
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_when_it_is_ended_no_service_is_left(
+    name: str, given: Mapping[str, str], tmp_path: Path
 ) -> None:
-    broken = demo(interpreter=python("serving"), **{**given, **environment})
-    assert broken.returncode == code
-    assert says in " ".join(broken.stderr.split()) and "Traceback" not in broken.stderr
-    assert broken.stderr.strip().splitlines()[-1].startswith("Plan B: `python -m src.demo --rec")
-
-
-@pytest.mark.long
-def test_ctrl_c_leaves_no_service(given: Mapping[str, str], tmp_path: Path) -> None:
     import pty
 
     master, slave = pty.openpty()
@@ -160,7 +148,7 @@ def test_ctrl_c_leaves_no_service(given: Mapping[str, str], tmp_path: Path) -> N
         read_until(master, PAUSE)
         (log,) = tmp_path.glob("flights*/log")
         assert "listens on" in log.read_text()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         assert process.wait(PATIENCE) == 130
         assert not log.exists()  # removed once the service has ended
     finally:

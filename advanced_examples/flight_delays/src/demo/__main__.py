@@ -5,12 +5,13 @@ model and Redis, and says what to run where one is missing. Plan B needs nothing
 --recorded plays what a live run has said, with the same pauses.
 
 Exit codes: 0 shown, 1 something went otherwise than it should, 2 a wrong option, 69 no Redis,
-130 Ctrl-C.
+130 Ctrl-C, or asked to end.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.record and options.first > 1:
         parser().error("a recording holds all scenes: leave --from out")
+    end_in_order()
     stage = Stage(pauses=somebody_watches() and not options.record)
     try:
         if options.recorded:
@@ -56,6 +58,13 @@ def live(stage: Stage, home: Path | None, first: int) -> None:
     print("Starting the service ...", flush=True)
     with curtain(home) as show:
         perform(stage, show, first)
+
+
+def end_in_order() -> None:
+    """Let the service end too when the terminal is closed, or somebody ends the demo."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -124,7 +124,7 @@ def counted(stage: Stage, show: Show) -> None:
     expect(any("degraded" in line for line in lines), "The degraded answers were not counted.")
     for line in sorted(lines):
         name, _, value = line.rpartition(" ")
-        stage.say(f"    {float(value):8.6g}  {name}")
+        stage.say(f"  {float(value):8.6g}  {name}")
 
 
 def predicted(show: Show, flight: Mapping[str, Any]) -> Any:
