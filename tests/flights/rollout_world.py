@@ -17,6 +17,7 @@ from redis import Redis
 from tests.flights.flight_service import KEY, PROJECT, python, running
 
 DEADLINE = 60.0
+ROUTER = ("-m", "src.rollout.router", "--port", "0", "--check", "0.2", "--patience", "2.5")
 ON_TIME = 5.0  # minutes: the truth about every flight of the traffic
 Result = dict[str, Any]
 
@@ -27,15 +28,19 @@ class World:
     def __init__(self, folder: Path, given: dict[str, str]) -> None:
         self.folder, self.given = folder, given
 
-    def model(self, version: str, usual: float) -> dict[str, str]:
-        """The environment of a service whose model expects about `usual` minutes."""
-        folder = self.folder / version
+    def models(self, **usual: float) -> dict[str, dict[str, str]]:
+        """For each version the environment of a service whose model expects so many minutes."""
+        folder = str(self.folder)
+        made = "; ".join(
+            f"tiny_model.model(Path({folder!r}) / {name!r}, {name!r}, usual={minutes})"
+            for name, minutes in usual.items()
+        )
+        # One process for all: importing XGBoost and ONNX takes longer than making the models.
         subprocess.run(
-            [python("training"), "tests/tiny_model.py", str(folder), "--version", version,
-             "--usual", str(usual)],
-            cwd=PROJECT, env={**os.environ, **self.given}, check=True,
+            [python("training"), "-c", f"import tiny_model; from pathlib import Path; {made}"],
+            cwd=PROJECT / "tests", check=True,
         )  # fmt: skip
-        return self.given | {"MODEL_PATH": str(folder)}
+        return {name: self.given | {"MODEL_PATH": str(self.folder / name)} for name in usual}
 
     def log(self, name: str) -> Path:
         """Where a process writes what it says."""
@@ -44,8 +49,7 @@ class World:
     @contextmanager
     def router(self, *options: str) -> Iterator[str]:
         """The URL of a router."""
-        command = ("-m", "src.rollout.router", "--port", "0", "--check", "0.2", *options)
-        with running(self.log("router"), *command, **self.given) as url:
+        with running(self.log("router"), *ROUTER, *options, **self.given) as url:
             yield url
 
     @contextmanager

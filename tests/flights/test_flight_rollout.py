@@ -7,14 +7,14 @@ their own; those that fail or dawdle are the real service with a fault in it.
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
+import httpx
 import pytest
 
-from tests.flights.flight_service import PROJECT, python, running, stocked
-from tests.flights.rollout_world import World, metrics, status, until
+from tests.flights.flight_service import running, started, stocked
+from tests.flights.rollout_world import ROUTER, World, metrics, status, until
 
 SERVICE = ("-m", "src.api", "--port", "0")
 FAULTY = ("tests/faulty_service.py", "--port", "0")
@@ -24,7 +24,7 @@ CANARY = ("--window", str(WINDOW), "--every", "0.4", "--windows", "6")
 # 2,000 flights are dealt by chance: the tenth of them is 200, give or take 4 times 13.
 MOST_AT_TEN_PERCENT = 0.13
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("flight_rollout")]
+pytestmark = pytest.mark.xdist_group("flight_rollout")
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +37,42 @@ def world(
 
 
 @pytest.fixture(scope="module")
-def good(world: World) -> dict[str, str]:
-    """The environment of a service that is right about every flight of the traffic."""
-    return world.model("v1", usual=-30)
+def models(world: World) -> dict[str, dict[str, str]]:
+    """Environments by version: v1 and v2 are right about every flight of the traffic, v3 wrong."""
+    return world.models(v1=-30, v2=-30, v3=60)
 
 
 @pytest.fixture(scope="module")
-def stable(world: World, good: dict[str, str]) -> Iterator[str]:
+def stable(world: World, models: dict[str, dict[str, str]]) -> Iterator[str]:
     """The version that answers today."""
-    with running(world.log("stable"), *SERVICE, **good) as url:
+    with running(world.log("stable"), *SERVICE, **models["v1"]) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def better(world: World, models: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Another version without fault."""
+    with running(world.log("better"), *SERVICE, **models["v2"]) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def faulty(world: World, models: dict[str, dict[str, str]]) -> Iterator[str]:
+    """A version that can be made to fail and to dawdle."""
+    with running(world.log("faulty"), *FAULTY, **models["v2"]) as url:
         yield url
 
 
 @contextmanager
-def behind(world: World, stable: str, environment: dict[str, str], *command: str) -> Iterator[str]:
+def behind(world: World, stable: str, candidate: str) -> Iterator[str]:
     """The router's URL, with a candidate beside the stable side and no share yet."""
     world.forget()
-    with ExitStack() as ends:
-        candidate = ends.enter_context(running(world.log("new"), *command, **environment))
-        yield ends.enter_context(world.router("--stable", stable, "--candidate", candidate))
+    with world.router("--stable", stable, "--candidate", candidate) as url:
+        yield url
 
 
-def test_a_good_version_reaches_everybody(world: World, stable: str) -> None:
-    better = world.model("v2", usual=-30)
-    with behind(world, stable, better, *SERVICE) as url:
+def test_a_good_version_reaches_everybody(world: World, stable: str, better: str) -> None:
+    with behind(world, stable, better) as url:
         with world.traffic(url, *TRAFFIC) as sent, world.canary(url, *CANARY) as canary:
             until(lambda: status(url)["sides"]["candidate"]["asked"] > 0, "the candidate is asked")
             world.land(FLIGHTS)
@@ -100,97 +112,101 @@ def rolled_back(
     assert f'decisions_total{{decision="roll back",limit="{limit}"}} 1.0' in metrics(url)
 
 
-def test_a_version_that_fails_is_rolled_back(
-    world: World, stable: str, good: dict[str, str]
+@pytest.mark.parametrize(
+    ("fault", "limit"),
+    [
+        ({"errors": 0.3}, "errors"),
+        ({"slow": 0.5, "seconds": 2.2}, "p99"),
+        ({"slow": 0.5, "seconds": 6.0}, "errors"),  # longer than the router waits
+    ],
+    ids=["fails", "dawdles", "hangs"],
+)
+def test_a_version_with_a_fault_is_rolled_back(
+    world: World, stable: str, faulty: str, fault: dict[str, float], limit: str
 ) -> None:
-    with behind(world, stable, good, *FAULTY, "--errors", "0.3") as url:
-        rolled_back(world, url, "errors")
-        assert status(url)["saved"] > 0  # what it failed, the stable side answered
+    httpx.put(f"{faulty}/fault", json=fault).raise_for_status()
+    with behind(world, stable, faulty) as url:
+        rolled_back(world, url, limit)
+        # What it failed, the stable side answered.
+        assert (status(url)["saved"] > 0) == (limit == "errors")
 
 
-def test_a_version_that_dawdles_is_rolled_back(
-    world: World, stable: str, good: dict[str, str]
+def test_a_version_that_is_wrong_is_rolled_back(
+    world: World, stable: str, models: dict[str, dict[str, str]]
 ) -> None:
-    with behind(world, stable, good, *FAULTY, "--slow", "0.5", "--seconds", "2.2") as url:
-        rolled_back(world, url, "p99")
-
-
-def test_a_version_that_is_wrong_is_rolled_back(world: World, stable: str) -> None:
-    wrong = world.model("v3", usual=60)
-    with behind(world, stable, wrong, *SERVICE) as url:
+    with (
+        running(world.log("wrong"), *SERVICE, **models["v3"]) as wrong,
+        behind(world, stable, wrong) as url,
+    ):
         rolled_back(world, url, "accuracy", land=True)
 
 
 def test_a_version_that_dies_is_rolled_back(
-    world: World, stable: str, good: dict[str, str]
+    world: World, stable: str, models: dict[str, dict[str, str]]
 ) -> None:
     """Killed at 10 %: every later request for it counts as its error, and nobody notices."""
     with (
-        running(world.log("dying"), *SERVICE, **good) as doomed,
-        world.router("--stable", stable, "--candidate", doomed) as url,
+        started(world.log("doomed"), *SERVICE, **models["v2"]) as (doomed, process),
+        behind(world, stable, doomed) as url,
         world.traffic(url, *TRAFFIC) as sent,
         world.canary(url, *CANARY, "--without-accuracy") as canary,
     ):
         until(lambda: status(url)["sides"]["candidate"]["asked"] > 20, "the candidate is asked")
-        kill(doomed)
+        process.kill()
         assert canary.ended() == 1
         assert canary.report["decisions"][-1]["limit"] == "errors"
         assert status(url)["share"] == 0.0 and status(url)["lost"] == 0
     assert sent["bad"] == 0, sent
 
 
-def kill(url: str) -> None:
-    """Kill whoever listens at `url`, as `kill -9` does."""
-    import psutil
-
-    port = int(url.rpartition(":")[2])
-    (owner,) = {
-        one.pid for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port
-    }  # fmt: skip
-    psutil.Process(owner).kill()
-
-
-def test_without_traffic_nothing_is_promoted(
-    world: World, stable: str, good: dict[str, str]
-) -> None:
+def test_without_traffic_nothing_is_promoted(world: World, stable: str, better: str) -> None:
     """Nobody asks: it waits its windows, says so, and takes the candidate off the air."""
     little = ("--window", "0.3", "--windows", "2", "--without-accuracy")
-    with behind(world, stable, good, *SERVICE) as url, world.canary(url, *little) as canary:
+    with behind(world, stable, better) as url, world.canary(url, *little) as canary:
         assert canary.ended() == 3
         said = canary.log.read_text()
         assert "At 10 %: wait. too little to judge errors by: 0 of the 100" in said
         assert canary.report["result"] == "give up" and status(url)["share"] == 0.0
-        again = world.canary(url, "--window", "30", "--without-accuracy")
-        with again as stopped:
-            until(lambda: status(url)["share"] == 0.1, "the second canary begins")
-            third = [python("serving"), "-m", "src.rollout.canary", "--router", url]
-            refused = subprocess.run(
-                [*third, "--report", str(world.log("third"))],
-                cwd=PROJECT, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert refused.returncode == 2 and "another canary is under way" in refused.stderr
-            assert status(url)["share"] == 0.1
-            stopped.process.send_signal(signal.SIGINT)
-            assert stopped.ended() == 130
-        assert status(url)["share"] == 0.0 and stopped.report["result"] == "stopped"
-        assert "Traceback" not in stopped.log.read_text()
 
 
-def test_a_canary_that_is_killed_or_loses_its_router_leaves_no_share_behind(
-    world: World, stable: str, good: dict[str, str]
+def test_one_canary_at_a_time_and_stopped_by_hand_it_leaves_no_share(
+    world: World, stable: str, better: str
 ) -> None:
-    with running(world.log("other"), *SERVICE, **good) as candidate:
-        sides = ("--stable", stable, "--candidate", candidate)
-        with world.router(*sides) as url:
-            with world.canary(url, "--window", "60", "--every", "1") as canary:
-                until(lambda: status(url)["share"] == 0.1, "the canary begins")
-                canary.process.kill()
-            until(lambda: status(url)["share"] == 0.0, "the lease runs out", 20)
-            assert 'decisions_total{decision="expired",limit=""} 1.0' in metrics(url)
-            with world.canary(url, "--window", "60", "--every", "0.5") as canary:
-                until(lambda: status(url)["share"] == 0.1, "the canary begins")
-                kill(url)
-                assert canary.ended(30) == 2
-            assert "a router that starts again begins with 0 %" in canary.log.read_text()
-            assert canary.report["result"] == "stopped"
+    with (
+        behind(world, stable, better) as url,
+        world.canary(url, "--window", "60") as first,
+    ):
+        until(lambda: status(url)["share"] == 0.1, "the first canary begins")
+        with world.canary(url) as second:
+            assert second.ended() == 2
+            assert "another canary is under way" in second.log.read_text()
+        assert status(url)["share"] == 0.1
+        first.process.send_signal(signal.SIGINT)
+        assert first.ended() == 130 and first.report["result"] == "stopped"
+        assert status(url)["share"] == 0.0
+        assert "Traceback" not in first.log.read_text()
+
+
+def test_a_canary_that_is_killed_leaves_no_share_behind(
+    world: World, stable: str, better: str
+) -> None:
+    with behind(world, stable, better) as url:
+        with world.canary(url, "--window", "60", "--every", "1") as canary:
+            until(lambda: status(url)["share"] == 0.1, "the canary begins")
+            canary.process.kill()
+        until(lambda: status(url)["share"] == 0.0, "the lease runs out", 20)
+        assert 'decisions_total{decision="expired",limit=""} 1.0' in metrics(url)
+
+
+@pytest.mark.long
+def test_a_canary_that_loses_its_router_says_so(world: World, stable: str, better: str) -> None:
+    sides = ("--stable", stable, "--candidate", better)
+    with (
+        started(world.log("router"), *ROUTER, *sides, **world.given) as (url, process),
+        world.canary(url, "--window", "60", "--every", "0.5") as canary,
+    ):
+        until(lambda: status(url)["share"] == 0.1, "the canary begins")
+        process.kill()
+        assert canary.ended(30) == 2
+        assert "a router that starts again begins with 0 %" in canary.log.read_text()
+        assert canary.report["result"] == "stopped"

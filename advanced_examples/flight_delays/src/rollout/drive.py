@@ -47,7 +47,7 @@ class Plan:
     @property
     def lease(self) -> float:
         """Seconds for which the router keeps a share without hearing from us."""
-        return max(10.0, 4 * self.every)
+        return max(5.0, 4 * self.every)
 
 
 class Drive:
