@@ -23,14 +23,19 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 Manifest = dict[str, Any]
 
 
+@cache
 def documents(file: Path) -> list[Manifest]:
-    """All YAML documents of a file."""
+    """All YAML documents of a file; to read only, since they are kept."""
     return [one for one in YAML(typ="safe").load_all(file.read_text(encoding="utf-8")) if one]
 
 
 def manifest_files() -> list[Path]:
     """Every file of Kubernetes objects, without the kustomizations."""
-    return sorted(one for one in K8S.rglob("*.yaml") if one.name != "kustomization.yaml")
+    return sorted(
+        one
+        for one in K8S.rglob("*.yaml")
+        if one.name != "kustomization.yaml" and not one.is_relative_to(K8S / "release")
+    )
 
 
 def manifests() -> Iterator[tuple[Path, Manifest]]:

@@ -28,7 +28,7 @@ from tests.flights.delivery import (
 from tests.flights.flight_service import PROJECT
 from tests.flights.image import stages
 
-LAYERS = (K8S, K8S / "canary", K8S / "canary" / "job")
+LAYERS = [K8S / name for name in ("base", "staging", "staging/checks", "canary", "canary/job")]
 POD_KINDS = ("Deployment", "CronJob", "Job")
 DURATION = {"type": "string", "pattern": r"^\d+(ms|s|m|h)$"}
 # ServiceMonitor of monitoring.coreos.com/v1, as far as it is used: nothing else may stand there.
@@ -97,7 +97,7 @@ def test_objects_follow_their_schemas_strictly() -> None:
 
 
 def test_the_schemas_are_strict(tmp_path: Path) -> None:
-    text = (K8S / "deployment.yaml").read_text(encoding="utf-8")
+    text = (K8S / "base" / "deployment.yaml").read_text(encoding="utf-8")
     (tmp_path / "slip.yaml").write_text(text.replace("replicas:", "replica:"), encoding="utf-8")
     checked = check_tool("kubernetes-validate", "--strict", tmp_path / "slip.yaml")
     assert checked.returncode != 0 and "replica" in checked.stdout + checked.stderr
@@ -110,7 +110,7 @@ def test_the_service_monitor_follows_its_schema() -> None:
     assert errors == []
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.relative_to(K8S).as_posix())
 def test_kustomize_builds_what_is_there(layer: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
@@ -120,10 +120,15 @@ def test_kustomize_builds_what_is_there(layer: Path) -> None:
     )
     assert built.returncode == 0, built.stderr
     named = documents(layer / "kustomization.yaml")[0]["resources"]
+    if layer.name == "staging":  # the base in another namespace
+        named = [
+            f"../base/{file}"
+            for file in documents(LAYERS[0] / "kustomization.yaml")[0]["resources"]
+        ]
     wanted = sum(len(documents(layer / file)) for file in named)
     assert len(re.findall(r"^kind: ", built.stdout, re.MULTILINE)) == wanted
     spaces = set(re.findall(r"^  namespace: (\S+)$", built.stdout, re.MULTILINE))
-    assert spaces <= {"flight-delays"}
+    assert spaces == {"flight-delays-staging" if "staging" in layer.parts else "flight-delays"}
 
 
 def test_every_file_is_in_a_kustomization_but_the_secret() -> None:
@@ -131,13 +136,14 @@ def test_every_file_is_in_a_kustomization_but_the_secret() -> None:
         (layer / file).resolve()
         for layer in LAYERS
         for file in documents(layer / "kustomization.yaml")[0]["resources"]
+        if file.endswith(".yaml")
     }
     left = {file.name for file in manifest_files() if file.resolve() not in named}
     assert left == {"secret.example.yaml"}
 
 
 def test_no_secret_is_in_git() -> None:
-    (example,) = documents(K8S / "secret.example.yaml")
+    (example,) = documents(K8S / "base" / "secret.example.yaml")
     assert set(example["stringData"].values()) == {""}
     wanted = {
         one["valueFrom"]["secretKeyRef"]["key"]
@@ -299,7 +305,7 @@ def may(source: Manifest, target: Manifest, port: int) -> bool:
 
     def picked(peers: list[Manifest] | None, labels: Manifest) -> bool:
         return peers is None or any(
-            "namespaceSelector" not in peer and matches(peer["podSelector"], labels)
+            not peer.get("namespaceSelector") and matches(peer["podSelector"], labels)
             for peer in peers
         )
 
@@ -321,7 +327,9 @@ def test_policies_let_through_what_must_pass_and_nothing_else() -> None:
         ("flight-delays-router", "flight-delays"),
         ("flight-delays-router", "flight-delays-candidate"),
         ("flight-delays-canary", "flight-delays-router"),
-    }
+        *((check, api) for check in ("flight-delays-smoke", "flight-delays-load")
+          for api in ("flight-delays", "flight-delays-candidate")),
+    }  # fmt: skip
     everybody = find("NetworkPolicy", "nobody")["spec"]
     assert everybody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 

@@ -23,7 +23,7 @@ FLIGHT = {
 TIMED = 200  # predictions, one after another
 
 
-class Failed(Exception):
+class SmokeError(Exception):
     """The service isn't as it should be; the text says what was wrong."""
 
 
@@ -54,7 +54,7 @@ def expect(
     """The answer, when its status is `status`."""
     got, answer = service.ask(path, body, key)
     if got != status:
-        raise Failed(f"{path} answered {got}, not {status}: {str(answer)[:200]}")
+        raise SmokeError(f"{path} answered {got}, not {status}: {str(answer)[:200]}")
     print(f"  {status}  {path}")
     return answer
 
@@ -64,15 +64,15 @@ def routes(service: Service) -> None:
     expect(200, service, "/health")
     ready = expect(200, service, "/ready")
     if ready["feature_store"] != "up":
-        raise Failed(f"the feature store is {ready['feature_store']}: it answers from usual values")
+        raise SmokeError(f"the feature store is {ready['feature_store']}: usual values stand in")
     version = expect(200, service, "/model-info")["version"]
     one = expect(200, service, "/predict", FLIGHT)
     many = expect(200, service, "/predict-batch", {"flights": [FLIGHT, FLIGHT]})["predictions"]
     why = expect(200, service, "/explain", FLIGHT)
     if not one["delay_minutes"] == many[0]["delay_minutes"] == why["delay_minutes"]:
-        raise Failed(f"one flight, three answers: {one}, {many[0]}, {why}")
+        raise SmokeError(f"one flight, three answers: {one}, {many[0]}, {why}")
     if "flight_requests_total" not in expect(200, service, "/metrics"):
-        raise Failed("/metrics counts no requests")
+        raise SmokeError("/metrics counts no requests")
     expect(401, service, "/predict", FLIGHT, key="nobody's key")
     expect(400, service, "/predict", FLIGHT | {"route": "JFK-QQQ"})
     expect(422, service, "/predict", FLIGHT | {"airline": 7})
@@ -80,18 +80,18 @@ def routes(service: Service) -> None:
 
 
 def latency(service: Service, most: float) -> None:
-    """p99 of predictions asked one after another, in ms; Failed when it is over `most`."""
+    """p99 of predictions asked one after another, in ms; SmokeError when it is over `most`."""
     took = []
     for _ in range(TIMED):
         began = time.perf_counter()
         status, answer = service.ask("/predict", FLIGHT)
         took.append((time.perf_counter() - began) * 1000)
         if status != 200:
-            raise Failed(f"/predict answered {status}: {answer}")
+            raise SmokeError(f"/predict answered {status}: {answer}")
     p99 = sorted(took)[int(TIMED * 0.99) - 1]
     print(f"p99 of {TIMED} predictions, one after another: {p99:.1f} ms (at most {most:g}).")
     if p99 > most:
-        raise Failed(f"p99 is {p99:.1f} ms, over {most:g}")
+        raise SmokeError(f"p99 is {p99:.1f} ms, over {most:g}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         routes(service)
         latency(service, options.p99)
-    except Failed as error:
+    except SmokeError as error:
         print(f"Not as it should be: {error}", file=sys.stderr)
         return 1
     except (OSError, HTTPException) as error:
