@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     except StoreError as error:
         print(error, file=sys.stderr)
         return 1
-    except (redis.RedisError, ValueError) as error:
+    except redis.RedisError as error:
         print(f"Redis at REDIS_URL can't be used: {error}", file=sys.stderr)
         return 69
     except KeyboardInterrupt:  # twice does no harm: what is half done can be done again

@@ -37,8 +37,14 @@ class StoreError(Exception):
 
 
 def redis_url() -> str:
-    """The Redis of the online features: REDIS_URL, or the default port on this machine."""
-    return os.environ.get("REDIS_URL") or DEFAULT_REDIS
+    """The Redis of the online features: REDIS_URL, or the default port on this machine.
+
+    Raises:
+        StoreError: REDIS_URL is no Redis URL.
+    """
+    url = os.environ.get("REDIS_URL") or DEFAULT_REDIS
+    feast_redis(url)
+    return url
 
 
 def rabbitmq_url() -> str:
@@ -65,9 +71,13 @@ def feast_redis(url: str) -> str:
         StoreError: it is no Redis URL.
     """
     parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+    try:
+        port = parts.port or 6379
+    except ValueError:
+        port = 0
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not port:
         raise StoreError(f"REDIS_URL must look like {DEFAULT_REDIS}, not {url!r}.")
-    options = [f"{parts.hostname}:{parts.port or 6379}", f"db={parts.path.strip('/') or 0}"]
+    options = [f"{parts.hostname}:{port}", f"db={parts.path.strip('/') or 0}"]
     if parts.scheme == "rediss":
         options.append("ssl=true")
     if parts.username:

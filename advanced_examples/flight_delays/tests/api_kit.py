@@ -23,7 +23,7 @@ FLIGHT = {
     "departure_time": "2024-12-31T23:30:00Z",
     "aircraft_type": "A321",
     "weather_condition": "snow",
-    "tail_number": "N00001",
+    "tail_number": "N100AA",
 }
 
 

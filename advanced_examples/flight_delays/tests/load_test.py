@@ -25,9 +25,11 @@ from urllib.parse import urlsplit
 
 from src.service.process import service
 from src.simulation.network import CARRIERS, ROUTES
+from src.simulation.schedule import tail_number
 
 SEED = 7
 LAST_HOUR = datetime(2024, 12, 31, 23, tzinfo=UTC)  # of the simulated flights
+FLEET = 8  # aircraft of an airline that requests name: about as many as the largest have
 UNLIMITED = {"FLIGHTS_REQUESTS_PER_MINUTE": "1000000000"}
 # What the capstone's text promises at 500 requests a second, on other machines than yours.
 PROMISED = {"p50": 45.0, "p95": 120.0, "p99": 250.0}
@@ -156,7 +158,7 @@ def predictions(key: str, count: int = 500) -> list[bytes]:
             "departure_time": departure.isoformat(),
             "aircraft_type": chance.choice(CARRIERS[airline].fleet),
             "weather_condition": chance.choice(("clear", "rain", "snow", "fog")),
-            "tail_number": f"N{chance.randint(1, 50):05}",
+            "tail_number": tail_number(airline, chance.randrange(FLEET)),
         }
         body = json.dumps(flight).encode()
         head = (

@@ -89,7 +89,7 @@ def test_the_answer_is_what_the_model_says_of_the_stored_features(
     api: TestClient, settings: Settings, models: Path
 ) -> None:
     departure = datetime(2024, 12, 31, 23, 30, tzinfo=UTC)
-    flight = online.Flight("JFK-LAX", "AA", departure, "A321", "N00001")
+    flight = online.Flight("JFK-LAX", "AA", departure, "A321", "N100AA")
     with Redis.from_url(settings.redis) as redis:
         found = online.read(redis, [flight], settings.key_prefix)
     assert found.lacking() == []
@@ -127,7 +127,7 @@ def test_departure_times_without_a_zone_are_utc_and_zones_are_respected(api: Tes
         ({"inbound_delay_minutes": 99999}, ("inbound_delay_minutes", "-120 to 1440")),
         ({"inbound_delay_minutes": "much"}, ("inbound_delay_minutes='much'", "leave it out")),
         ({"turnaround_minutes": -1}, ("turnaround_minutes", "0 to 720")),
-        ({"tail_number": "n 1"}, ("tail_number='n 1'", '"N00001"')),
+        ({"tail_number": "n 1"}, ("tail_number='n 1'", '"N100AA"')),
         ({"gate": "B12"}, ("gate is no field",)),
     ],
 )

@@ -155,6 +155,13 @@ def test_a_changed_file_is_refused(made: Pipeline, tmp_path: Path) -> None:
         bundle.Bundle.load(folder)
 
 
+def test_a_torn_description_is_refused(made: Pipeline, tmp_path: Path) -> None:
+    folder = copied(made.model, tmp_path)
+    (folder / bundle.ABOUT).write_text('{"format":', encoding="utf-8")
+    with pytest.raises(bundle.BundleError, match="can't be read"):
+        bundle.Bundle.load(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -227,6 +234,11 @@ def test_the_registry_serves_the_same_model_and_its_aliases_move(made: Pipeline)
     assert bundle.Bundle.load(paths.models() / better).version == better  # fetched for it
     assert registry.rollback(store) == "v1"
     assert bundle.champion(paths.models()).name == "v1"
+    assert registry.main(["promote", "v3"]) == 0
+    assert bundle.champion(paths.models()).name == "v3"
+    assert registry.main(["rollback"]) == 0
+    assert bundle.champion(paths.models()).name == "v1"
+    assert registry.main(["fetch", "v2"]) == 0
     assert registry.main(["list"]) == 0
     assert registry.main(["promote", "v77"]) == 1
     assert registry.main(["promote", "best"]) == 1

@@ -30,11 +30,12 @@ from features.vector import AIRLINES, DEFAULTS, INPUTS
 from features.views import View, key, pack
 from src.bundle import CHAMPION, NETWORK, TREES, put, seal, write_whole
 from src.simulation.network import ROUTES
+from src.simulation.schedule import tail_number
 
 SEED = 3
 LAYERS = (256, 128, 64)
 QUANTILES = 3
-TAILS = tuple(f"N{number:05}" for number in range(1, 51))
+TAILS = tuple(tail_number(airline, number) for airline in AIRLINES for number in range(8))
 AS_OF = datetime(2024, 12, 31, 23, tzinfo=UTC)  # the last hour of the simulated flights
 
 

@@ -33,7 +33,7 @@ REMEDIES: Mapping[str, str] = {
     ),
     "aircraft_type": 'send the type of the aircraft, such as "A321"',
     "weather_condition": "send clear, rain, snow or fog, or leave it out",
-    "tail_number": 'send the registration of the aircraft, such as "N00001", or leave it out',
+    "tail_number": 'send the registration of the aircraft, such as "N100AA", or leave it out',
     "inbound_delay_minutes": "send minutes from -120 to 1440, or leave it out",
     "turnaround_minutes": "send minutes from 0 to 720, or leave it out",
     "flight_id": 'send 1 to 40 letters, digits or signs, such as "AA1-2024-12-31", or leave it out',

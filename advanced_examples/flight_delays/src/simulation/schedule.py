@@ -59,8 +59,13 @@ def fleet_for(flights: int, rng: np.random.Generator) -> Fleet:
     hubs = [names[c].hubs for c in carrier]
     home = np.array([index(own[rng.integers(len(own))]) for own in hubs])
     codes = np.array(list(CARRIERS))[carrier]
-    tails = [f"N{100 + n}{code}" for n, code in zip(order, codes, strict=True)]
+    tails = [tail_number(code, n) for n, code in zip(order, codes, strict=True)]
     return Fleet(carrier, type_, home, np.array(tails))
+
+
+def tail_number(carrier: str, number: int) -> str:
+    """The registration of an airline's aircraft, which it numbers from 0."""
+    return f"N{100 + number}{carrier}"
 
 
 def legs_for(flights: int, aircraft: int, rng: np.random.Generator) -> Ints:
