@@ -12,4 +12,4 @@ def users_per_segment(session: Session) -> dict[str, int]:
     query = (
         select(User.segment, func.count()).where(User.segment.is_not(None)).group_by(User.segment)
     )
-    return dict.fromkeys(SEGMENTS, 0) | {kind: count for kind, count in session.execute(query)}
+    return dict.fromkeys(SEGMENTS, 0) | dict(session.execute(query).tuples().all())

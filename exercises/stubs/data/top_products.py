@@ -7,7 +7,8 @@ Each document is a customer with what they bought:
 Write `top_products`: the names of which most pieces were sold in completed purchases, as
 `[{"_id": "Tea", "pieces": 7}, …]`, at most `count` of them, the most pieces first, of equal ones
 the name that comes first in the alphabet. One call of `aggregate` does it; no document is added
-up in Python."""
+up in Python.
+"""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """A circuit breaker: do not ask who is down.
 
-A source that is down costs a timeout with every question. A breaker counts failures that follow each
-other. After `failures` of them it opens: for `rest` seconds `call` raises `Open` at once, without
+A source that is down costs a timeout with every question. A breaker counts failures in a row.
+After `failures` of them it opens: for `rest` seconds `call` raises `Open` at once, without
 asking. Then it lets one question through: if that one goes well, the breaker closes and counts from
 0; if it fails, it opens for another `rest` seconds. A success in between sets the count back to 0.
 

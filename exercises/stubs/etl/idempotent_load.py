@@ -9,7 +9,8 @@ Write `load`: rows for new cities come in; a row for a known city replaces what 
 it is older than what is there; the same rows once more change nothing. Return how many rows were
 written (new or replaced). `rows` are (city, observed_at, celsius); a city may occur several times
 in them. `connection` is a psycopg2 connection. Commit at the end; after an error nothing may be
-there."""
+there.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -4,7 +4,8 @@ Each combination of label values is a time series of its own, kept for ever. `co
 the whole path into a label, so each user makes a new series, and each robot that tries
 `/wp-admin.php` makes another one. Repair it: the label is the route's template ("/users/{id}"),
 and "other" for every path that belongs to no route. A part in braces stands for one part of a
-path, not for several. What follows a question mark doesn't belong to the path."""
+path, not for several. What follows a question mark doesn't belong to the path.
+"""
 
 from prometheus_client import Counter
 

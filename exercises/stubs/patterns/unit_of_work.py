@@ -9,7 +9,8 @@ Write the class so that it is used like this:
 
 What was done before `commit()` stays. Everything else is rolled back: when an error leaves the
 block (the error must come out), and also when somebody forgot to commit. `connection` is one of
-sqlite3; it begins a transaction by itself, and has `execute`, `commit` and `rollback`."""
+sqlite3; it begins a transaction by itself, and has `execute`, `commit` and `rollback`.
+"""
 
 import sqlite3
 from types import TracebackType
