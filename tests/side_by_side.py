@@ -21,6 +21,8 @@ SHARED_FIXTURES = ("shared_stack",)
 # What takes longest begins first, or the last worker would go on alone. After these come the
 # lessons, then all other files.
 FIRST = (
+    "test_project_integration",
+    "test_project_unit",
     "test_dbt",
     "test_classic_path",
     "test_learn",

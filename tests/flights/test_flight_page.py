@@ -9,7 +9,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.flights.flight_service import KEY, running, stocked
 
-pytestmark = pytest.mark.long
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip

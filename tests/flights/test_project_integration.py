@@ -1,0 +1,16 @@
+"""The flight delay project's integration tests, in its own environment (see project_part.py)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.flights.project_part import run_part, shared_folder
+
+
+def test_the_projects_integration_tests_pass(
+    service: Callable[[str], str], request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str,
+) -> None:  # fmt: skip
+    servers = service("redis"), service("rabbitmq")
+    full = ["--full"] if request.config.getoption("full") else []
+    run_part("integration", shared_folder(tmp_path_factory, worker_id), *servers, *full)
