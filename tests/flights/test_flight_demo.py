@@ -87,7 +87,8 @@ def test_it_says_what_is_wrong(
     assert re.search(says, " ".join(done.stderr.split()))
     assert "Traceback" not in done.stderr
     if code == 1:
-        assert done.stderr.strip().splitlines()[-1].startswith("Plan B: `python -m src.demo --rec")
+        plan_b = f"Plan B: `{sys.executable} -m src.demo --recorded`"
+        assert done.stderr.strip().splitlines()[-1].startswith(plan_b)
 
 
 @UNIX

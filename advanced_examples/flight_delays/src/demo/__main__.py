@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BROKEN as error:
         print(f"\n{textwrap.fill(str(error), WIDTH, break_on_hyphens=False)}", file=sys.stderr)
         if not options.recorded:
-            print("Plan B: `python -m src.demo --recorded` shows it without.", file=sys.stderr)
+            typed = sys.orig_argv[0]  # what works here: python, python3 or a path
+            print(f"Plan B: `{typed} -m src.demo --recorded` shows it without.", file=sys.stderr)
         return error.code if isinstance(error, DemoError) else FAILED
     return 0
 
