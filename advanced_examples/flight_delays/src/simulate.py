@@ -2,6 +2,7 @@
 
     python src/simulate.py                      as many flights as params.yaml says
     python src/simulate.py --flights 1000000    up to a million
+    python src/simulate.py --shift stormy --shift-from 2024-06-01    dust storms from then on
 
 Writes data/raw: flights, weather and airlines as parquet; oracle.parquet, each flight's best
 possible prediction, which no model may read; noise.json, what no model can know.
@@ -27,16 +28,22 @@ from src.preprocess import SPLITS, split_by_day
 from src.simulation.delays import NOISE_IN_BAD_WEATHER, NOISE_MINUTES, Delays, make_delays
 from src.simulation.network import CARRIERS, TYPES
 from src.simulation.schedule import START, Fleet, Schedule, fleet_for, make_schedule
+from src.simulation.shift import KINDS, Shift, ShiftError, shift_from
 from src.simulation.weather import CONDITIONS, HOURS, Weather, make_weather
 
 
-def simulate(flights: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Tables of flights, weather and oracle for `flights` flights; the same seed, the same data."""
+def simulate(
+    flights: int, seed: int, shift: Shift | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Tables of flights, weather and oracle for `flights` flights; the same seed, the same data.
+
+    With a shift they are the same until its day.
+    """
     rngs = [np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(4)]
     fleet = fleet_for(flights, rngs[0])
     schedule = make_schedule(flights, fleet, rngs[1])
-    weather = make_weather(rngs[2])
-    delays = make_delays(schedule, fleet, weather, rngs[3])
+    weather = make_weather(rngs[2], shift)
+    delays = make_delays(schedule, fleet, weather, rngs[3], shift)
     table = flight_table(schedule, fleet, delays)
     oracle = pd.DataFrame(
         {
@@ -148,9 +155,11 @@ def errors(truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
     }
 
 
-def write(folder: Path, flights: int, seed: int, shares: dict[str, float]) -> dict[str, Any]:
+def write(
+    folder: Path, flights: int, seed: int, shares: dict[str, float], shift: Shift | None = None
+) -> dict[str, Any]:
     """Simulate and write the raw data into `folder`; returns the noise report."""
-    table, weather, oracle = simulate(flights, seed)
+    table, weather, oracle = simulate(flights, seed, shift)
     report = noise_report(table, oracle, shares, seed)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_parquet(folder / "flights.parquet", index=False)
@@ -167,14 +176,17 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--flights", type=int, help="how many flights (default: params.yaml)")
+    parser.add_argument("--shift", help=f"another weather: {', '.join(KINDS)} (default: none)")
+    parser.add_argument("--shift-from", metavar="DAY", help="from this day (UTC) on")
     wanted = parser.parse_args(argv)
     try:
         chosen = params.load(flights=wanted.flights)
-    except params.ParamsError as error:
+        shift = shift_from(wanted.shift_from, wanted.shift)
+    except (params.ParamsError, ShiftError) as error:
         print(error, file=sys.stderr)
         return 1
     start = time.perf_counter()
-    report = write(paths.raw(), chosen["flights"], chosen["seed"], chosen["split"])
+    report = write(paths.raw(), chosen["flights"], chosen["seed"], chosen["split"], shift)
     print(
         f"{report['flights']:,} flights in {paths.shown(paths.raw())}, "
         f"{report['cancelled_share']:.1%} cancelled, {time.perf_counter() - start:.1f} s"

@@ -12,8 +12,10 @@ from features.holidays import days_from_holiday, holidays, is_holiday
 from src import simulate
 from src.airline_statistics import airline_statistics
 from src.simulation.network import ROUTES, TYPES
+from src.simulation.shift import ShiftError, shift_from
 
 FLIGHTS, SEED = 40_000, 7
+DELAYS, ORACLE, VISIBILITY = 361229.977728, 368245.343552, 7013401.000000
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -227,3 +229,47 @@ def test_holidays_of_a_known_year() -> None:
     assert is_holiday(christmas)
     assert days_from_holiday(pd.Timestamp("2024-12-31").date()) == 1
     assert days_from_holiday(pd.Timestamp("2024-08-15").date()) == 7
+
+
+def test_the_default_data_are_what_they_always_were(tables: Tables) -> None:
+    """Sums instead of bytes: the last digit of an exponential is the processor's affair."""
+    flights, weather, oracle = tables
+    assert flights["actual_delay_minutes"].sum() == pytest.approx(DELAYS, rel=1e-9)
+    assert oracle["oracle_minutes"].sum() == pytest.approx(ORACLE, rel=1e-9)
+    assert weather["visibility"].sum() == pytest.approx(VISIBILITY, rel=1e-9)
+
+
+def test_a_shift_changes_the_weather_from_its_day_on_and_nothing_before(tables: Tables) -> None:
+    day = pd.Timestamp("2024-06-01", tz="UTC")
+    flights, weather, oracle = simulate.simulate(FLIGHTS, SEED, shift_from("2024-06-01", "stormy"))
+    before = (flights["departure_time"] < day).to_numpy()
+    pd.testing.assert_frame_equal(flights[before], tables[0][before])
+    pd.testing.assert_frame_equal(oracle[before], tables[2][before])
+    for after in (False, True):
+        now, was = (table[(table["time"] >= day) == after] for table in (weather, tables[1]))
+        assert now.equals(was) is not after
+    dry = weather[(weather["time"] >= day) & (weather["conditions"] == "clear")]
+    assert (dry["visibility"] < 8).mean() == pytest.approx(0.8, abs=0.05)
+    assert dry["visibility"].min() >= 2  # dust, no fog
+    truth = flights["actual_delay_minutes"] - oracle["oracle_minutes"]
+    unit = (truth / oracle["noise_scale"])[~before].dropna()
+    assert abs(unit.abs().mean() - 1) < 4 / np.sqrt(len(unit))  # still the best prediction
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "says"),
+    [
+        ("2024-06-01", None, "needs both"),
+        (None, "stormy", "needs both"),
+        ("2024-06-01", "sunny", "no shift 'sunny', but stormy"),
+        ("June", "stormy", "'June' is no day"),
+        ("2030-01-01", "stormy", "2030-01-01 is none"),
+    ],
+)
+def test_a_shift_that_can_not_be_is_refused(day: str | None, kind: str | None, says: str) -> None:
+    with pytest.raises(ShiftError, match=says):
+        shift_from(day, kind)
+    arguments = [f"--shift-from={day}"] * (day is not None) + [f"--shift={kind}"] * (
+        kind is not None
+    )
+    assert simulate.main(arguments) == 1

@@ -20,7 +20,8 @@ from features.airports import AIRPORTS, CODES, local_times
 from features.holidays import days_from_holiday
 from src.simulation.network import CARRIERS, ROUTES, TYPES
 from src.simulation.schedule import DAYS, START, Fleet, Schedule
-from src.simulation.weather import FOG, RAIN, SNOW, Weather
+from src.simulation.shift import Kind, Shift
+from src.simulation.weather import CLEAR, DUST_KM, FOG, RAIN, SNOW, Weather
 
 NOISE_MINUTES = 6.9
 NOISE_IN_BAD_WEATHER = 0.5
@@ -59,7 +60,11 @@ class Here(NamedTuple):
 
 
 def make_delays(
-    schedule: Schedule, fleet: Fleet, weather: Weather, rng: np.random.Generator
+    schedule: Schedule,
+    fleet: Fleet,
+    weather: Weather,
+    rng: np.random.Generator,
+    shift: Shift | None = None,
 ) -> Delays:
     """Delays of all flights; every aircraft carries its own from leg to leg."""
     clock = local_clock(schedule)
@@ -72,6 +77,9 @@ def make_delays(
         + weather_minutes(destination, clock.hour, 0.6)
         + wind_minutes(fleet.type[schedule.aircraft], origin, destination)
     )
+    if shift is not None:
+        after = shift.after(schedule.departure)
+        own = own + np.where(after, dust_minutes(shift.kind, origin, destination), 0.0)
     severity = np.maximum(trouble(origin), trouble(destination))
     scale = NOISE_MINUTES * (1 + NOISE_IN_BAD_WEATHER * severity)
     noise = rng.laplace(0.0, scale)
@@ -196,6 +204,14 @@ def wind_minutes(kind: NDArray[np.int64], origin: Here, destination: Here) -> Fl
     easy = np.array([t.wind for t in TYPES.values()])[kind]
     each = np.array([t.wind_minutes for t in TYPES.values()])[kind]
     return each * ((origin.wind - easy).clip(0) + (destination.wind - easy).clip(0))
+
+
+def dust_minutes(kind: Kind, origin: Here, destination: Here) -> Floats:
+    """Minutes that dust costs at both ends: in dry air nothing else lets one see so little."""
+    return kind.dust_minutes * (
+        np.where(origin.conditions == CLEAR, (DUST_KM - origin.visibility).clip(0), 0.0)
+        + np.where(destination.conditions == CLEAR, (DUST_KM - destination.visibility).clip(0), 0.0)
+    )
 
 
 def trouble(at: Here) -> Floats:

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from features.airports import AIRPORTS, CODES, local_times, miles
 from src.simulation.schedule import DAYS, START
+from src.simulation.shift import Shift
 
 HOURS = DAYS * 24
 CONDITIONS = ("clear", "rain", "snow", "fog")
@@ -18,6 +19,8 @@ CLEAR, RAIN, SNOW, FOG = range(4)
 FOG_KM = 1.5
 SNOW_BELOW = 0.5
 NEIGHBOUR_MILES = 350.0
+DUST_KM = 8.0  # without rain, snow, fog or dust one sees at least as far
+THIN_DUST_KM, THICK_DUST_KM = 6.5, 2.0
 SUMMER_PEAK_DAY, SEASON_DAYS = 200, 365.25
 Floats = NDArray[np.float64]
 
@@ -70,8 +73,11 @@ class Weather(NamedTuple):
     conditions: NDArray[np.int64]
 
 
-def make_weather(rng: np.random.Generator) -> Weather:
-    """Weather of three years; what the conditions say agrees with the numbers, hour by hour."""
+def make_weather(rng: np.random.Generator, shift: Shift | None = None) -> Weather:
+    """Weather of three years; what the conditions say agrees with the numbers, hour by hour.
+
+    A shift changes the climate from its day on, and nothing before it.
+    """
     climate = np.array([CLIMATES[code] for code in CODES])
     mean, swing, rain, storms, fog = climate.T[:, :, None]
     season, hour = calendar()
@@ -106,6 +112,12 @@ def make_weather(rng: np.random.Generator) -> Weather:
     humidity = np.where(foggy, np.maximum(humidity, 95), humidity)
     gusts = np.exp(2.5 + 0.42 * lasting(0.95, rng) + 0.12 * np.maximum(front, 0) - 0.1 * season)
     wind = gusts + 10 * np.minimum(storm, 1.5)
+    if shift is not None:
+        after = shift.after(np.arange(HOURS) * 60)
+        wind = wind * np.where(after, shift.kind.wind, 1.0)
+        dust = np.where(after, lasting(0.97, rng) - norm.isf(shift.kind.dust), 0)
+        dusty = (dust > 0) & (conditions == CLEAR)
+        visibility = np.where(dusty, (THIN_DUST_KM - 1.5 * dust).clip(THICK_DUST_KM), visibility)
     return Weather(
         temperature,
         np.round(np.clip(humidity, 15, 100), 0),
