@@ -284,7 +284,11 @@ def over_http(lesson: Lesson, app: App, rows: int) -> None:
         with open_url(f"{url}/products/3") as answer:
             lesson.check("urllib gets a product", json.load(answer)["name"] == "honey")
         with lesson.expected_error(urllib.error.HTTPError):
-            open_url(f"{url}/products/999")
+            try:
+                open_url(f"{url}/products/999")
+            except urllib.error.HTTPError as answer:
+                answer.close()  # it holds the connection
+                raise
         size, plain = download(url, {}, rows)
         small, packed = download(url, {"Accept-Encoding": "gzip"}, rows)
     table = [
