@@ -192,7 +192,6 @@ UNREADABLE = """([width, height, smallest]) => {
 LOADED = "[...Reveal.getCurrentSlide().querySelectorAll('img')].every(i => i.complete)"
 
 
-@pytest.mark.long
 def test_all_fifteen_slides_can_be_read_from_the_last_row(talk: Page) -> None:
     assert talk.evaluate("Reveal.getTotalSlides()") == 15
     pictures = 0
@@ -206,13 +205,11 @@ def test_all_fifteen_slides_can_be_read_from_the_last_row(talk: Page) -> None:
     assert pictures == len(re.findall(r"!\[\]\(\w+\.svg\)", SLIDES)) > 0
 
 
-@pytest.mark.long
 def test_the_speaker_has_notes(talk: Page) -> None:
     notes = talk.evaluate("Reveal.getSlides().map(s => Reveal.getSlideNotes(s) || '')")
     assert len(notes) == 15 and all(len(note) > 60 and "[[" not in note for note in notes)
 
 
-@pytest.mark.long
 def test_the_pdf_has_a_sheet_for_each_slide(built: Path) -> None:
     printed = built.with_suffix(".pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 15

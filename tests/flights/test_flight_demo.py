@@ -123,7 +123,6 @@ def read_until(master: int, word: str) -> str:
     return said
 
 
-@pytest.mark.long
 def test_live_it_says_what_was_recorded(given: Mapping[str, str]) -> None:
     live = demo(interpreter=python("serving"), **given)
     assert live.returncode == 0, live.stderr
@@ -132,8 +131,10 @@ def test_live_it_says_what_was_recorded(given: Mapping[str, str]) -> None:
 
 
 @UNIX
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name",
+    ["SIGINT", *(pytest.param(more, marks=pytest.mark.long) for more in ("SIGTERM", "SIGHUP"))],
+)
 def test_when_it_is_ended_no_service_is_left(
     name: str, given: Mapping[str, str], tmp_path: Path
 ) -> None:
