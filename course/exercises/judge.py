@@ -28,8 +28,8 @@ from course.exercises.expectations import Mistake
 from course.exercises.query import Query
 from course.exercises.verdict import FAILED, NOT_DONE, PASSED, STOPPED, UNAVAILABLE, Verdict
 
-LINES_PRINTED = 4
-LINES_OF_A_TRACE = 3
+LINES_PRINTED = 2
+LINES_OF_A_TRACE = 2
 WIDEST = 100  # characters of a line that the student printed
 
 
@@ -159,6 +159,8 @@ class Trial:
 HELP = {
     "EOFError": "A check can't type: leave out input().",
     "SystemExit": "Leave out exit(): a function says what it has to say by returning or raising.",
+    "QueryCanceled": "It took more than 8 s: does a join lack its condition?",
+    "ReadOnlySqlTransaction": "The task wants a SELECT: the shop is for reading.",
     "RecursionError": "A function calls itself without end: which call should be the last one?",
 }
 

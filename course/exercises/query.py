@@ -10,6 +10,7 @@ from course.exercises.expectations import Mistake
 
 PATIENCE = "8s"
 SESSION = f"SET LOCAL statement_timeout = '{PATIENCE}'; SET LOCAL TIME ZONE 'UTC'"
+READ_ONLY = "SET LOCAL transaction_read_only = on"
 
 
 class Query:
@@ -39,6 +40,7 @@ class Query:
             cursor.execute(SESSION)
             if tables:
                 cursor.execute(tables)
+            cursor.execute(READ_ONLY)
             cursor.execute(self.text)
             if cursor.description is None:
                 raise Mistake(["the statement gives no rows"], "The task wants a SELECT.")

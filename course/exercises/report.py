@@ -9,18 +9,22 @@ from course.exercises.catalogue import Exercise
 from course.exercises.verdict import FAILED, NOT_DONE, PASSED, STOPPED, Verdict
 
 WIDTH = 76
-LINES_OF_A_PROBLEM = 6
+LINES_OF_A_PROBLEM, LINES_OF_HELP = 5, 3
 LINES_OF_ONE = 2  # of a problem's line that is long
 
 
 def show(console: Console, exercise: Exercise, file: Path, verdict: Verdict) -> None:
     """Say what came of the check."""
-    name = f"{exercise.id}  {exercise.title}"
-    console.say(f"{name}", "bold")
-    for part in verdict.held:
-        console.say(f"  {TICK} {one_line(part)}", "green")
+    console.say(f"{exercise.id}  {exercise.title}", "bold")
     if verdict.state == PASSED:
+        for part in verdict.held:
+            console.say(f"  {TICK} {one_line(part)}", "green")
         return
+    if verdict.held:
+        count = len(verdict.held)
+        console.say(
+            f"  {TICK} {count} part{'s' * (count > 1)} of it hold{'s' * (count == 1)}", "green"
+        )
     if verdict.part:
         sign = SKIPPED if verdict.state == NOT_DONE else CROSS
         console.say(f"  {sign} {one_line(verdict.part)}", "red" if sign == CROSS else "")
@@ -69,7 +73,7 @@ def wrapped(label: str, text: str) -> list[str]:
     """A labelled paragraph, indented."""
     return textwrap.wrap(
         f"{label}: {text}", 80, initial_indent="    ", subsequent_indent="          "
-    )[:4]
+    )[:LINES_OF_HELP]
 
 
 def one_line(text: str) -> str:

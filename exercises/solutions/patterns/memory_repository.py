@@ -40,4 +40,5 @@ class InMemoryRepository:
 
     def remove(self, customer_id: int) -> None:
         """Forget the customer; LookupError when there is none."""
-        del self.customers[self.get(customer_id).id]
+        self.get(customer_id)
+        del self.customers[customer_id]
