@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import ModuleType
 
@@ -40,6 +40,23 @@ def run_python(
         encoding="utf-8",
         timeout=timeout,
     )
+
+
+def run_when_its_turn_comes(turn: AbstractContextManager[None], *arguments: str | Path) -> str:
+    """What a lesson prints that was started while `turn`, its own, was taken, and so had to wait.
+
+    Nothing may be said of what was never closed.
+    """
+    command = [sys.executable, "-u", "-W", "error::ResourceWarning", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    with turn:
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8")
+        assert process.stdout
+        while "waiting for it to end" not in process.stdout.readline():
+            assert process.poll() is None
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, ""), output
+    return output
 
 
 def wait_until_it_runs(query: str) -> None:

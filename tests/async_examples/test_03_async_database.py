@@ -20,7 +20,7 @@ from course.console import Console
 from course.lesson import Lesson
 from course.settings import ROOT
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python
+from tests.support import load_lesson, run_python, run_when_its_turn_comes
 
 PATH = "async_examples/03_async_database.py"
 lesson = load_lesson(PATH)
@@ -157,23 +157,10 @@ def schemas_left() -> int:
     return with_pool(lambda pool: pool.fetchval(query, lesson.SCHEMA))
 
 
-def test_the_script_leaves_nothing_behind_and_nothing_unclosed(
-    service: Callable[[str], str],
-) -> None:
+def test_it_waits_for_its_turn_and_leaves_nothing_behind(service: Callable[[str], str]) -> None:
     service("postgres")
-    result = run_python("-W", "error::ResourceWarning", ROOT / PATH, "--fast")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
+    run_when_its_turn_comes(own_schema(lesson.SCHEMA), ROOT / PATH, "--fast")
     assert schemas_left() == 0
-
-
-def test_two_at_once_wait_for_each_other(service: Callable[[str], str]) -> None:
-    service("postgres")
-    command = [sys.executable, str(ROOT / PATH), "--fast"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert sum("waiting for it to end" in output for output in outputs) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")

@@ -230,16 +230,6 @@ def schema_exists(engine: Engine) -> bool:
     return bool(found)
 
 
-def test_the_script_runs_elsewhere_and_leaves_nothing(
-    service: Callable[[str], str], tmp_path: Any
-) -> None:
-    engine = database.make_engine(service("postgres"), lesson.SCHEMA)
-    result = run_python("-W", "error::ResourceWarning", ROOT / PATH, "--fast", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
-    assert not schema_exists(engine)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
 def test_ctrl_c_in_the_migration_ends_it_cleanly(service: Callable[[str], str]) -> None:
     engine = database.make_engine(service("postgres"), lesson.SCHEMA)

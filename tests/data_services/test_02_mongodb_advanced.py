@@ -25,8 +25,8 @@ from shop_profile import documents
 
 from course import connect
 from course.settings import ROOT
-from course.workspace import own_schema
-from tests.support import load_lesson, run_python
+from course.workspace import own_schema, own_turn
+from tests.support import load_lesson, run_python, run_when_its_turn_comes
 
 PATH = "advanced_examples/data_services/02_mongodb_advanced.py"
 lesson = load_lesson(PATH)
@@ -183,30 +183,17 @@ def collections_left(database: Database) -> list[str]:
     return [name for name in database.list_collection_names() if name.startswith(kit.PREFIX)]
 
 
-def test_it_leaves_nothing_behind_and_says_what_it_skips(
-    service: Callable[[str], str], database: Database, tmp_path: Any
+def test_it_waits_for_its_turn_leaves_nothing_behind_and_says_what_it_skips(
+    service: Callable[[str], str], database: Database
 ) -> None:
     service("postgres")
-    arguments = ["-W", "error::ResourceWarning", ROOT / PATH, "--fast"]
-    result = run_python(*arguments, cwd=tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
+    said = run_when_its_turn_comes(own_turn(lesson.SCHEMA), ROOT / PATH, "--fast")
     assert collections_left(database) == []
-    skipped = result.stdout.count("SKIPPED")
+    skipped = said.count("SKIPPED")
     if kit.is_embedded(database):
         assert skipped == 3
     else:
         assert skipped == (0 if kit.has_transactions(database) else 1)
-
-
-def test_two_at_once_wait_for_each_other(service: Callable[[str], str]) -> None:
-    service("postgres")
-    service("mongo")
-    command = [sys.executable, str(ROOT / PATH), "--fast"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert sum("waiting for it to end" in output for output in outputs) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")

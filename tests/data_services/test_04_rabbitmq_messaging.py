@@ -81,17 +81,6 @@ def left_behind(url: str) -> list[str]:
     return found
 
 
-def test_the_script_leaves_nothing_behind_and_nothing_unclosed(
-    service: Callable[[str], str],
-) -> None:
-    service("postgres")
-    url = service("rabbitmq")
-    result = run_python("-W", "error::ResourceWarning", ROOT / PATH, "--fast")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stderr == ""
-    assert left_behind(url) == []
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
 @pytest.mark.parametrize("step", [1, 10])
 def test_ctrl_c_ends_it_cleanly(service: Callable[[str], str], step: int) -> None:

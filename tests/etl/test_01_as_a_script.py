@@ -180,12 +180,3 @@ def test_ctrl_c_ends_the_command_cleanly(tables: Tables) -> None:
     assert process.returncode == 130
     assert complaint.startswith("Stopped by Ctrl-C.") and "Traceback" not in complaint
     assert tables.rows("SELECT status FROM runs") == [("failed",)]
-
-
-def test_the_lesson_leaves_nothing_behind(service: Callable[[str], str]) -> None:
-    outside = Tables(service("postgres"), "pg_catalog")
-    done = run_python("-W", "error::ResourceWarning", LESSON, "--fast", cwd=ROOT.parent)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    left = "SELECT nspname FROM pg_namespace WHERE left(nspname, 6) = 'etl_01'"
-    assert outside.rows(left) == []

@@ -23,17 +23,6 @@ def left_behind() -> int:
         return int(ask(SCHEMAS, NAME)["n"][0]) + len(list(client.scan_iter(f"{NAME}:*")))
 
 
-def test_it_holds_from_anywhere_and_leaves_nothing(
-    service: Callable[[str], str], tmp_path: os.PathLike
-) -> None:
-    service("postgres")
-    service("redis")
-    done = run_python("-W", "error::ResourceWarning", PATH, "--fast", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert left_behind() == 0
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
 def test_ctrl_c_ends_it_cleanly(service: Callable[[str], str]) -> None:
     """In step 9 there are tables, a Parquet file and keys to clean up."""

@@ -16,7 +16,7 @@ from course.console import Console
 from course.lesson import Lesson
 from course.settings import ROOT
 from course.workspace import own_schema, own_turn
-from tests.support import load_lesson, run_python
+from tests.support import load_lesson, run_python, run_when_its_turn_comes
 
 PATH = "advanced_examples/patterns/02_repository_pattern.py"
 lesson_02 = load_lesson(PATH)
@@ -57,15 +57,7 @@ def left_behind() -> list[str]:
 
 
 def test_it_waits_for_its_turn_and_leaves_nothing_behind(services: None) -> None:
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-W", "error::ResourceWarning", str(ROOT / PATH), "--fast"]
-    with own_turn(lesson_02.SCHEMA):
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
-        assert process.stdout
-        while "waiting for it to end" not in process.stdout.readline():
-            assert process.poll() is None
-    output, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors) == (0, ""), output
+    run_when_its_turn_comes(own_turn(lesson_02.SCHEMA), ROOT / PATH, "--fast")
     assert left_behind() == []
 
 

@@ -22,7 +22,7 @@ from course.lesson import Lesson
 from course.settings import OUTPUT_DIR, ROOT
 from course.shop.load import fingerprint
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python
+from tests.support import load_lesson, run_python, run_when_its_turn_comes
 
 PATH = "python_db/05_db_connection.py"
 FILE = ROOT / PATH
@@ -136,15 +136,9 @@ def test_the_schema_goes_when_the_lesson_fails(lesson: Lesson, connection: Conne
         assert cursor.fetchone() == (True,)
 
 
-def test_two_runs_take_turns_and_leave_nothing(service: Callable[[str], str]) -> None:
+def test_it_waits_for_its_turn_and_leaves_nothing(service: Callable[[str], str]) -> None:
     service("postgres")
-    command = [sys.executable, FILE, "--fast", "--rows", "2000"]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=120)[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0], outputs
-    assert sum("waiting for it to end" in output for output in outputs) == 1
+    run_when_its_turn_comes(own_schema(lesson_05.SCHEMA), FILE, "--fast", "--rows", "2000")
     with closing(connect.postgres()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regnamespace('db_05') IS NULL")
         assert cursor.fetchone() == (True,)
