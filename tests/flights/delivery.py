@@ -69,16 +69,20 @@ def checks_folder() -> Path:
     return environment_python(CHECKS / ".venv").parent
 
 
-def check_tool(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a tool of the checks environment in the project's folder."""
+def check_tool(
+    tool: str, *arguments: str | Path, cwd: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool of the checks environment, in the project's folder unless told otherwise."""
     found = shutil.which(tool, path=str(checks_folder()))
     assert found, f"{tool} is missing: {CHECKS}/requirements.txt names it"
-    return ran(found, *arguments)
+    return ran(found, *arguments, cwd=cwd)
 
 
-def ran(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`program` with `arguments`, run in the project's folder to its end."""
+def ran(
+    program: str, *arguments: str | Path, cwd: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
+    """`program` with `arguments`, run to its end."""
     return subprocess.run(
-        [program, *map(str, arguments)], cwd=PROJECT, capture_output=True, text=True,
+        [program, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False, timeout=280,
     )  # fmt: skip

@@ -134,11 +134,12 @@ class Image:
             process.kill()
             process.wait()
 
-    def healthy(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """What its HEALTHCHECK says."""
+    def ask(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        """What another process in it says, as `docker exec` would start it."""
+        given = {name: self.moved(text) for name, text in environment.items()}
         return subprocess.run(
-            self.words(self.healthcheck), cwd=self.at(self.workdir), capture_output=True,
-            env={**self.variables(), **environment}, text=True, check=False, timeout=30,
+            self.words(command), cwd=self.at(self.workdir), capture_output=True, text=True,
+            env={**self.variables(), **given}, check=False, timeout=60,
         )  # fmt: skip
 
 

@@ -153,12 +153,38 @@ def test_it_predicts_as_a_user_who_owns_nothing(
 
 
 @unix
+def test_the_smoke_test_in_it_asks_it_everything(
+    image: Image, container: subprocess.Popen[bytes], outside: dict[str, str]
+) -> None:
+    def smoke(*more: str) -> subprocess.CompletedProcess[str]:
+        command = ["python", "tests/smoke_test.py", "--url", url(outside, ""), *more]
+        return image.ask(command, PYTHONPATH="/app")
+
+    good = smoke("--key", KEY)
+    assert good.returncode == 0, good.stderr
+    assert "p99 of 200 predictions" in good.stdout and "422  /predict" in good.stdout
+    assert "answered 401" in smoke("--key", "another").stderr
+    assert "over 0.001" in smoke("--key", KEY, "--p99", "0.001").stderr
+    print(good.stdout.splitlines()[-1])
+
+
+@unix
+def test_the_load_test_in_it_starts(
+    image: Image, container: subprocess.Popen[bytes], outside: dict[str, str]
+) -> None:
+    command = ["python", "tests/load_test.py", "--duration", "1s", "--rps", "50"]
+    asked = image.ask([*command, "--url", url(outside, ""), "--key", KEY], PYTHONPATH="/app")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "'200': 50" in asked.stdout
+
+
+@unix
 def test_its_health_check_tells_a_living_service_from_none(
     image: Image, container: subprocess.Popen[bytes], outside: dict[str, str]
 ) -> None:
-    asked = image.healthy(FLIGHTS_PORT=outside["FLIGHTS_PORT"])
+    asked = image.ask(image.healthcheck, FLIGHTS_PORT=outside["FLIGHTS_PORT"])
     assert asked.returncode == 0 and '"healthy"' in asked.stdout
-    nobody = image.healthy(FLIGHTS_PORT="9")
+    nobody = image.ask(image.healthcheck, FLIGHTS_PORT="9")
     assert nobody.returncode == 1 and "does not answer" in nobody.stderr
 
 

@@ -25,7 +25,7 @@ from tests.flights.delivery import (
     manifest_files,
     manifests,
 )
-from tests.flights.flight_service import PROJECT
+from tests.flights.flight_service import PROJECT, python
 from tests.flights.image import stages
 
 LAYERS = [K8S / name for name in ("base", "staging", "staging/checks", "canary", "canary/job")]
@@ -356,14 +356,20 @@ def test_prometheus_reaches_what_the_service_monitor_asks() -> None:
     assert opened == {p["containerPort"] for box in boxes for p in box["ports"]}
 
 
-def test_commands_of_the_pods_exist() -> None:
-    for _, box in containers():
-        command = box.get("command", [])
-        if "-m" in command:
-            module = command[command.index("-m") + 1].replace(".", "/")
-            assert (PROJECT / f"{module}.py").exists(), module
-        elif command:
-            assert (PROJECT / command[1]).exists(), command
+def test_commands_of_the_pods_exist_and_know_their_options() -> None:
+    for name, box in containers():
+        command = [str(word) for word in box.get("command", [])]
+        if command[:1] != ["python"]:
+            continue
+        options = {word for word in command if word.startswith("--")}
+        end = min((command.index(one) for one in options), default=len(command))
+        which = "training" if "training" in box["image"] else "serving"
+        told = subprocess.run(
+            [python(which), *command[1:end], "--help"], cwd=PROJECT, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert told.returncode == 0, told.stderr
+        assert options <= set(re.findall(r"--[a-z][\w-]*", told.stdout)), name
 
 
 def test_retraining_is_weekly_and_materialisation_hourly_and_neither_overlaps() -> None:
