@@ -118,15 +118,21 @@ def test_flights_to_ask_about_are_flights(page: str) -> None:
         Flight.model_validate_json(body)
 
 
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """The names of all files of the project."""
+    rooms = [PROJECT / room for room in ROOMS if room != "environments"]
+    return {path.name for room in rooms for path in room.rglob("*.*")} | {
+        path.name for path in [*PROJECT.iterdir(), COURSE / "learn.py"]
+    }
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_files_that_a_page_names_exist(page: str) -> None:
+def test_files_that_a_page_names_exist(page: str, known: set[str]) -> None:
     text = PAGES[page]
     named = set()
     for words in [*(" ".join(words) for name, *words in ALL if name == page), *spoken(text)]:
         named |= {found.rstrip(".") for found in PATH.findall(words)}
-    known = {path.name for room in ROOMS for path in (PROJECT / room).rglob("*.*")
-             if ".venv" not in path.parts}  # fmt: skip
-    known |= {path.name for path in [*PROJECT.iterdir(), COURSE / "learn.py"]}
     gone = [
         name for name in sorted(named)
         if not name.startswith(MADE) and name not in EXAMPLES

@@ -1,5 +1,6 @@
 """Features: the same for one flight as for many, and nothing in them from after the departure."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from features.holidays import is_holiday
 from features.temporal_features import SEASONS, temporal
 from features.vector import AIRCRAFT, AIRLINES, DEFAULTS, INPUTS, as_matrix
 from features.views import View
-from src import feature_eng, feature_stats, preprocess, simulate
+from src import feature_eng, feature_stats, preprocess
 from src.airline_statistics import airline_statistics
 
 VIEWS = feature_eng.VIEWS
@@ -241,7 +242,7 @@ START = pd.Timestamp("2024-03-01", tz="UTC")
 hours = st.integers(0, 12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), hours, st.integers(0, 3)), max_size=12, unique=True),
     st.lists(st.tuples(st.sampled_from("abc"), hours), min_size=1, max_size=8),
@@ -277,12 +278,14 @@ def test_asof_takes_the_newest_known_row_within_the_ttl(
         assert (np.isnan(x) and not fit) or x == max(fit)[2]
 
 
-def test_joins_equal_pandas_on_100_000_flights(
-    labels: pd.DataFrame, views: dict[str, pd.DataFrame]
+@pytest.mark.parametrize("rows", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_joins_equal_those_of_pandas(
+    rows: int, labels: pd.DataFrame, views: dict[str, pd.DataFrame]
 ) -> None:
+    """An independent join, exactly: every view, at moments on and beside each row's time."""
     rng = np.random.default_rng(11)
-    asked = labels.iloc[rng.integers(0, len(labels), 100_000)].reset_index(drop=True)
-    shift = pd.to_timedelta(rng.choice([0, -3600, 60, 86_400, 1], 100_000), unit="s")
+    asked = labels.iloc[rng.integers(0, len(labels), rows)].reset_index(drop=True)
+    shift = pd.to_timedelta(rng.choice([0, -3600, 60, 86_400, 1], rows), unit="s")
     asked["event_timestamp"] = (asked["event_timestamp"] + shift).dt.as_unit("us")
     ours = feature_eng.historical(asked, views)
     theirs = asked.assign(place=np.arange(len(asked)))
@@ -332,12 +335,13 @@ def rewritten(raw: Raw, now: pd.Timestamp) -> Raw:
 
 
 def test_the_command_says_what_is_missing_then_builds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.setenv("FLIGHTS_HOME", str(tmp_path))
     assert feature_eng.main([]) == 1
     assert "python src/simulate.py" in capsys.readouterr().err
-    simulate.main(["--flights", "2000"])
+    shutil.copytree(home / "data/raw", tmp_path / "data/raw")
     assert feature_eng.main([]) == 1
     assert "python src/preprocess.py" in capsys.readouterr().err
     preprocess.main([])

@@ -28,7 +28,7 @@ from src.paths import PROJECT
 FLIGHTS = 12_000
 CODE = (".dvc/config", ".dvcignore", "dvc.yaml", "params.yaml", "src", "features", "feature_repo")
 # Less to learn, so that it takes seconds: how well is another test's subject.
-SMALLER = {"flights: .*": f"flights: {FLIGHTS}", "n_estimators: .*": "n_estimators: 30",
+SMALLER = {"(?m)^flights: .*": f"flights: {FLIGHTS}", "n_estimators: .*": "n_estimators: 30",
            " epochs: .*": " epochs: 2", "layers: .*": "layers: [32, 16]"}  # fmt: skip
 
 

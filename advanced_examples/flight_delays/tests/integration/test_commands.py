@@ -186,15 +186,14 @@ def test_the_feast_commands_of_the_guide_work(
     from click.testing import CliRunner
     from feast.cli.cli import cli
 
-    monkeypatch.chdir(PROJECT)
     for name, value in store.settings().items():
         monkeypatch.setenv(name, value)
-    applied = CliRunner().invoke(cli, ["-c", "feature_repo", "apply"])
-    assert applied.exit_code == 0, applied.output
-    listed = CliRunner().invoke(cli, ["-c", "feature_repo", "feature-views", "list"])
-    assert listed.exit_code == 0, listed.output
+    for command in (["apply"], ["feature-views", "list"]):
+        monkeypatch.chdir(PROJECT)  # Feast goes elsewhere
+        told = CliRunner().invoke(cli, ["-c", "feature_repo", *command])
+        assert told.exit_code == 0, told.output
     for view in feature_eng.VIEWS:
-        assert view.name in listed.output
+        assert view.name in told.output
 
 
 def test_a_redis_url_becomes_feasts_address() -> None:
