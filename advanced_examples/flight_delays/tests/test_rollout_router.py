@@ -183,6 +183,21 @@ def test_without_failover_only_what_was_surely_not_begun_is_repeated() -> None:
     asyncio.run(play())
 
 
+def test_a_mirror_shows_the_candidate_every_prediction_and_the_caller_nothing_of_it() -> None:
+    async def play() -> None:
+        async with Around("--mirror") as world:
+            world.new.fault = "error"
+            for number in range(5):
+                assert (await world.predict({"flight_id": f"F{number}"}))[1] == "stable"
+            await world.http.get("/model-info")
+            while world.control.proxy.candidate.errors["500"] < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert len(world.new.asked) == 5
+            assert len(world.one.asked) + len(world.two.asked) == 6
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+
+
 def test_a_body_that_the_service_would_refuse_does_not_reach_it() -> None:
     async def play() -> None:
         async with Around() as world:
@@ -259,7 +274,7 @@ def test_with_a_key_only_who_has_it_may_look_and_set(monkeypatch: pytest.MonkeyP
         ([], "--stable"),
         (["--stable", "https://a"], "http://host:port"),
         (["--stable", "http://a:99999"], "http://a:99999"),
-        (["--stable", "http://a", "--share", "0.1"], "needs a --candidate"),
+        (["--stable", "http://a", "--share", "0.1"], "need a --candidate"),
         (["--stable", "http://a", "--share", "2"], "--share"),
         (["--stable", "http://a", "--candidate", "http://a/"], "given twice"),
         (["--stable", "http://a", "--host", "0.0.0.0"], "FLIGHTS_ROLLOUT_KEY"),

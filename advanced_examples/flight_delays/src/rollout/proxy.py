@@ -6,12 +6,14 @@ that with requests that book or pay: there only what surely was not begun may be
 `failover` the proxy works by that stricter rule.)
 
 A request for the candidate that fails is answered by the stable side and counts as the candidate's
-error. Requests for the stable side never go to the candidate: it is on trial.
+error. Requests for the stable side never go to the candidate: it is on trial. With `mirror` it gets
+copies of them, whose answers nobody sees: both versions then predict the same flights (see ab.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -29,6 +31,7 @@ from src.rollout.sides import SPLIT_PATHS, Backend, Side, place
 SIDE_HEADER = "X-Model-Side"
 LARGEST_BODY = 1_000_000  # as the service has it
 MOST_TRIES = 3
+MOST_COPIES = 64  # under way at once; a candidate too slow for all of them misses some
 LAST_WAIT = 40.0  # seconds; the service itself answers 504 after 30
 # Below uvicorn's 5 seconds: a connection that the server is about to close isn't used again.
 IDLE_SECONDS = 3.0
@@ -62,10 +65,18 @@ class Proxy:
     """Routes requests between `stable` and `candidate`; `share` of the flights to the latter."""
 
     def __init__(
-        self, stable: Side, candidate: Side, *, patience: float, failover: bool, salt: str = ""
+        self,
+        stable: Side,
+        candidate: Side,
+        *,
+        patience: float,
+        failover: bool,
+        mirror: bool = False,
+        salt: str = "",
     ) -> None:
         self.stable, self.candidate = stable, candidate
-        self.patience, self.failover, self.salt = patience, failover, salt
+        self.patience, self.failover, self.mirror, self.salt = patience, failover, mirror, salt
+        self._copies: set[asyncio.Task[None]] = set()
         self.share = 0.0
         self.saved = 0  # requests that failed once and were answered all the same
         self.lost = 0  # requests that nobody answered
@@ -108,6 +119,8 @@ class Proxy:
             return problem(413, "too large", f"the body may have {LARGEST_BODY:,} bytes")
         body = await request.read()
         tries = list(self.plan(request.path, body))[:MOST_TRIES]
+        if self.mirror and request.path in SPLIT_PATHS and tries[0][0] is self.stable:
+            self.copy(request, body)
         answer, side, why = None, self.stable, "there is nobody to ask"
         for number, (side, backend) in enumerate(tries, start=1):
             last = number == len(tries)
@@ -126,6 +139,17 @@ class Proxy:
             return problem(502, "bad gateway", f"no answer from the service: {why}; try again")
         answer.headers[SIDE_HEADER] = side.name
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    def copy(self, request: web.BaseRequest, body: bytes) -> None:
+        """Ask the candidate too, beside the request, and forget what it answers."""
+        if self.candidate.up and len(self._copies) < MOST_COPIES:
+            task = asyncio.create_task(self._ask_in_vain(request, body))
+            self._copies.add(task)
+            task.add_done_callback(self._copies.discard)
+
+    async def _ask_in_vain(self, request: web.BaseRequest, body: bytes) -> None:
+        with contextlib.suppress(TryFailedError):
+            await self.ask(self.candidate, self.candidate.in_turn()[0], request, body, last=False)
 
     async def ask(
         self, side: Side, backend: Backend, request: web.BaseRequest, body: bytes, last: bool

@@ -79,11 +79,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="between two health checks (default: 1)")
     add("--no-failover", action="store_true",
         help="never repeat a request that a backend may have begun with")
+    add("--mirror", action="store_true",
+        help="show the candidate copies of what the stable side is asked")
     add("--salt", default="", help="another word deals the flights anew")
     # fmt: on
     options = parser.parse_args(argv)
-    if options.share and not options.candidate:
-        parser.error("--share needs a --candidate to send flights to")
+    if (options.share or options.mirror) and not options.candidate:
+        parser.error("--share and --mirror need a --candidate to send flights to")
     if len(set(options.stable + options.candidate)) < len(options.stable + options.candidate):
         parser.error("a backend is given twice")
     if options.host not in LOOPBACK and not os.environ.get(KEY_VARIABLE):
@@ -100,7 +102,7 @@ def control(options: argparse.Namespace) -> Control:
     )
     proxy = Proxy(
         stable, candidate, patience=options.patience, failover=not options.no_failover,
-        salt=options.salt,
+        mirror=options.mirror, salt=options.salt,
     )  # fmt: skip
     proxy.share = options.share
     return Control(proxy, os.environ.get(KEY_VARIABLE, ""))
