@@ -78,4 +78,4 @@ def wrapped(label: str, text: str) -> list[str]:
 
 def one_line(text: str) -> str:
     """The first line of a docstring, without its full stop."""
-    return text.partition("\n")[0].rstrip(".")
+    return text.partition("\n")[0].rstrip(".")[:WIDTH]

@@ -25,8 +25,8 @@ CAN_WRITE = {
 }  # fmt: skip
 WANTED = {
     "db/leaking_pool": "repair", "async/ticket_race": "repair", "sql/cohort_retention": "build",
-    "ml/point_in_time_leak": "repair", "edition/middleware": "build", "etl/idempotent_load": "build",
-    "edition/welford_merge": "build",
+    "ml/point_in_time_leak": "repair", "edition/middleware": "build",
+    "etl/idempotent_load": "build", "edition/welford_merge": "build",
 }  # fmt: skip
 STARTS = {"postgres", "postgres_pool", "redis", "mongo", "rabbitmq"}  # functions of connect
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.id)

@@ -10,6 +10,8 @@ SEGMENTS = ("dormant", "active", "vip", "at risk")
 def users_per_segment(session: Session) -> dict[str, int]:
     """The number of users in each of SEGMENTS."""
     query = (
-        select(User.segment, func.count()).where(User.segment.is_not(None)).group_by(User.segment)
+        select(User.segment, func.count().label("users"))
+        .where(User.segment.is_not(None))
+        .group_by(User.segment)
     )
-    return dict.fromkeys(SEGMENTS, 0) | dict(session.execute(query).tuples().all())
+    return dict.fromkeys(SEGMENTS, 0) | {row.segment: row.users for row in session.execute(query)}

@@ -1,8 +1,8 @@
 -- A cohort query: who is still here after a month, after two?
 --
 -- A cohort is the customers who registered in one calendar month. A customer is active in a month
--- with at least one order in it, of any status. Month 0 is the month of registration itself, month 1
--- the calendar month after it, month 2 the one after that.
+-- with at least one order in it, of any status. Month 0 is the month of registration itself, month
+-- 1 the calendar month after it, month 2 the one after that.
 --
 -- Tables: customers(customer_id, registration_date date), orders(order_id, customer_id,
 -- ordered_at timestamptz). The session's time zone is UTC.

@@ -6,6 +6,7 @@
 --
 -- Columns of the answer: channel, revenue, pieces.
 
+-- TODO: look at the rows before they are summed.
 SELECT channel, sum(total) AS revenue, sum(quantity) AS pieces
 FROM orders
 JOIN order_items USING (order_id)
