@@ -153,7 +153,7 @@ def test_a_killed_run_is_noted_as_abandoned_and_a_living_one_is_not(
         settings = replace(QUICK, schema=tables.schema)
         asyncio.run(ETLPipeline(settings, trace_to="off").run_parallel_pipelines(["Lviv"], []))
 
-    process = start(tables, source, "--knob", "delay=0.5")
+    process = start(tables, source, "--knob", "delay=2")  # time for another run meanwhile
     eventually(lambda: made(tables) and statuses(tables) == ["running"], 60)
     another_run()
     assert statuses(tables) == ["running", "complete"]
@@ -168,9 +168,9 @@ def test_a_killed_run_is_noted_as_abandoned_and_a_living_one_is_not(
 def test_a_source_killed_in_mid_run_is_named_and_the_rerun_brings_the_rest(
     tables: Tables, source: Source, expected: dict[str, list]
 ) -> None:
-    process = start(tables, source, "--attempts", "2", "--knob", "delay=0.5")
+    process = start(tables, source, "--attempts", "2", "--knob", "delay=1.5")
     eventually(lambda: batches(tables) > 0, 60)
-    source.kill()  # each series has more pages, half a second apart
+    source.kill()  # each series has more pages, with a pause between them
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "not extracted: weather Kyiv: the connection failed" in output
@@ -220,7 +220,7 @@ def test_postgres_that_stays_away_ends_the_run_with_a_plain_message(
     postgres: PrivateStack, private_tables: Tables, source: Source, expected: dict[str, list]
 ) -> None:
     tables = private_tables
-    process = start(tables, source, "--patience", "1")
+    process = start(tables, source, "--patience", "1", "--knob", "delay=0.5")
     eventually(lambda: batches(tables) > 0, 60)
     postgres.kill("postgres")
     complaint = ends_with(69, process)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import Queue
+from threading import Event
 from typing import Any
 
 import pandas as pd
@@ -112,13 +112,22 @@ def scene(
 
 def strike(scene: Scene, store: FeatureStore, step: str, share: float) -> BaseException | None:
     """Kill PostgreSQL when such a share of the step should be done; what the job ended with."""
-    steps: Queue[str] = Queue()
+    begun, struck = Event(), Event()
+
+    def reached(now: str) -> None:
+        if begun.is_set():  # the next step waits for us, however late we are
+            struck.wait(120)
+        elif now == step:
+            begun.set()
+
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(job, store, steps.put)
-        while steps.get(timeout=60) != step:
-            pass
-        time.sleep(share * scene.seconds[step])
-        scene.stack.kill("postgres")
+        running = pool.submit(job, store, reached)
+        try:
+            assert begun.wait(60)
+            time.sleep(share * scene.seconds[step])
+            scene.stack.kill("postgres")
+        finally:
+            struck.set()
         return running.exception(timeout=60)
 
 
