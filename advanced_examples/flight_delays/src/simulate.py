@@ -25,6 +25,7 @@ from features.airports import CODES, time_of_day
 from src import params, paths
 from src.airline_statistics import airline_statistics
 from src.preprocess import SPLITS, split_by_day
+from src.scores import score
 from src.simulation.delays import NOISE_IN_BAD_WEATHER, NOISE_MINUTES, Delays, make_delays
 from src.simulation.network import CARRIERS, TYPES
 from src.simulation.schedule import START, Fleet, Schedule, fleet_for, make_schedule
@@ -122,11 +123,11 @@ def noise_report(
     by_split = {}
     for name in SPLITS:
         rows = flown & (split == name)
-        truth = flights.loc[rows, "actual_delay_minutes"]
+        truth = flights.loc[rows, "actual_delay_minutes"].to_numpy()
         by_split[name] = {
             "flights": int(rows.sum()),
-            "oracle": errors(truth, oracle.loc[rows, "oracle_minutes"]),
-            "mean_baseline": errors(truth, pd.Series(mean, index=truth.index)),
+            "oracle": errors(truth, oracle.loc[rows, "oracle_minutes"].to_numpy()),
+            "mean_baseline": errors(truth, np.full(len(truth), mean)),
         }
     return {
         "source": "simulated",
@@ -144,15 +145,10 @@ def noise_report(
     }
 
 
-def errors(truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
+def errors(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
     """MAE and RMSE in minutes, and the share of the variance explained."""
-    off = truth - predicted
-    explained = 1 - float((off**2).sum()) / float(((truth - truth.mean()) ** 2).sum())
-    return {
-        "mae": round(float(off.abs().mean()), 4),
-        "rmse": round(float((off**2).mean() ** 0.5), 4),
-        "r2": round(explained, 4),
-    }
+    found = score(truth, predicted)
+    return {"mae": found.mae, "rmse": found.rmse, "r2": found.r2}
 
 
 def write(
