@@ -34,6 +34,7 @@ VIEWS: tuple[View, ...] = (
     weather_features.VIEW,
     aircraft_features.VIEW,
 )
+RAW_TABLES = ("flights", "weather", "airlines")
 LABELS = ("flight_id", "event_timestamp", "split", "target")
 FLIGHT = ("airline", "route", "origin", "destination", "aircraft_type", "tail_number")
 
@@ -70,9 +71,20 @@ def build_views(chosen: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     Raises:
         FeatureError: a raw file is missing.
     """
-    raw = {
-        name: read(paths.raw() / f"{name}.parquet") for name in ("flights", "weather", "airlines")
-    }
+    return views_of(read_raw(), chosen)
+
+
+def read_raw() -> dict[str, pd.DataFrame]:
+    """The raw tables, by name.
+
+    Raises:
+        FeatureError: one is missing.
+    """
+    return {name: read(paths.raw() / f"{name}.parquet") for name in RAW_TABLES}
+
+
+def views_of(raw: Mapping[str, pd.DataFrame], chosen: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The history of every view, by name, from raw tables."""
     flights, days = raw["flights"], chosen["features"]
     return {
         "route": route_features.daily(flights, days["route_days"]),

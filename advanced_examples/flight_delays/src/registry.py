@@ -226,19 +226,33 @@ def rollback(store: MlflowClient) -> str:
     return before
 
 
-def admit(store: MlflowClient, name: str, mae: float, rival: float | None) -> Decision:
-    """Make a new version champion if it is no worse than the present one, else challenger.
+def by_validation(mae: float, rival: float | None) -> Decision:
+    """Whether a version no worse than the present champion on validation takes its place.
 
     `mae` and `rival` are the errors of the new and the present version on the same flights;
     `rival` is None where there is no present one, or it can't judge today's inputs any more.
     """
-    if rival is None or mae <= rival:
-        promote(store, name)
-        against = "no champion to compare with" if rival is None else f"champion has {rival:.3f}"
-        return Decision(True, f"validation MAE {mae:.3f}, {against}")
-    store.set_registered_model_alias(NAME, CHALLENGER, str(number_of(name)))
-    bundle.write_whole(paths.models() / bundle.CHAMPION, f"{holder(store, CHAMPION)}\n")
+    if rival is None:
+        return Decision(True, f"validation MAE {mae:.3f}, no champion to compare with")
+    if mae <= rival:
+        return Decision(True, f"validation MAE {mae:.3f}, champion has {rival:.3f}")
     return Decision(False, f"validation MAE {mae:.3f} is worse than the champion's {rival:.3f}")
+
+
+def admit(store: MlflowClient, name: str, decision: Decision) -> None:
+    """Make a new version champion or challenger, as decided."""
+    if decision.promoted:
+        promote(store, name)
+        return
+    store.set_registered_model_alias(NAME, CHALLENGER, str(number_of(name)))
+    settle(store)
+
+
+def settle(store: MlflowClient) -> None:
+    """Write models/champion as the registry has it: a promotion may have been cut off halfway."""
+    if (name := holder(store, CHAMPION)) is not None:
+        load(name)
+        bundle.write_whole(paths.models() / bundle.CHAMPION, f"{name}\n")
 
 
 def table(store: MlflowClient) -> list[str]:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xgboost as xgb
@@ -30,10 +30,13 @@ from features.vector import INPUTS
 from src import bundle, params, paths, registry
 from src.ensemble import Weights, fit_confidence, fit_interval, mixed, tune_weights
 from src.model_data import ModelDataError, Part, load, with_gaps
-from src.monitoring.drift import write_reference
+from src.monitoring.drift import renew_reference, write_reference
 from src.network import NAMED, DelayNetwork, Epoch, export, predict, train_network
 from src.scores import score
 from src.trees import train_trees
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"default": {}, "named": NAMED}
 
@@ -126,13 +129,23 @@ def tune(trained: Trained, held: Part, chosen: Mapping[str, Any]) -> Tuned:
 
 
 def write(
-    folder: Path, name: str, trained: Trained, tuned: Tuned, parts: Mapping[str, Part]
+    folder: Path,
+    name: str,
+    trained: Trained,
+    tuned: Tuned,
+    parts: Mapping[str, Part],
+    newest: Part | None = None,
 ) -> dict[str, Any]:
-    """Write the bundle into `folder`; returns its bundle.json."""
+    """Write the bundle into `folder`; returns its bundle.json.
+
+    Drift is measured against the training flights; `newest` take the place of those of their weeks.
+    """
     trained.trees.save_model(folder / bundle.TREES)
     export(trained.network, len(INPUTS), folder / bundle.NETWORK)
     learnt, held = parts["train"], parts["validation"]
     write_reference(folder, learnt.matrix, learnt.columns["departure_time"])
+    if newest is not None:
+        renew_reference(folder, newest.matrix, newest.columns["departure_time"])
     about = {
         "version": name,
         "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -180,16 +193,19 @@ def curves(trained: Trained) -> None:
             writer.writerows([head, *rows])
 
 
-def keep(
-    trained: Trained, tuned: Tuned, parts: Mapping[str, Part], chosen: Mapping[str, Any]
-) -> tuple[dict[str, Any], registry.Decision]:
-    """Write, log and register the version, and let it answer if it has earned it."""
-    store = registry.client()
-    held = parts["validation"]
+def record(
+    store: MlflowClient,
+    trained: Trained,
+    tuned: Tuned,
+    parts: Mapping[str, Part],
+    chosen: Mapping[str, Any],
+    newest: Part | None = None,
+) -> dict[str, Any]:
+    """Write, log and register the version, which does not answer yet; returns its bundle.json."""
     with tempfile.TemporaryDirectory() as space:
         folder = Path(space) / "bundle"
         folder.mkdir()
-        about = write(folder, registry.next_version(store), trained, tuned, parts)
+        about = write(folder, registry.next_version(store), trained, tuned, parts, newest)
         figures = {
             f"validation_{figure}_{model}": value
             for model, scores in about["metrics"]["validation"].items()
@@ -208,9 +224,20 @@ def keep(
             },
         )
         bundle.put(folder, paths.models() / about["version"])
+    return about
+
+
+def keep(
+    trained: Trained, tuned: Tuned, parts: Mapping[str, Part], chosen: Mapping[str, Any]
+) -> tuple[dict[str, Any], registry.Decision]:
+    """Record the version, and let it answer if it has earned it on validation."""
+    store, held = registry.client(), parts["validation"]
+    about = record(store, trained, tuned, parts, chosen)
     bundle.write_whole(paths.models() / bundle.NEWEST, about["version"] + "\n")
     mae = score(held.target, tuned.said["ensemble"]).mae
-    return about, registry.admit(store, about["version"], mae, rival_mae(store, held))
+    decision = registry.by_validation(mae, rival_mae(store, held))
+    registry.admit(store, about["version"], decision)
+    return about, decision
 
 
 def rival_mae(store: Any, held: Part) -> float | None:

@@ -225,11 +225,11 @@ def test_the_registry_serves_the_same_model_and_its_aliases_move(made: Pipeline)
         return name
 
     worse = registered()
-    assert not registry.admit(store, worse, mae=9.0, rival=8.0).promoted
+    registry.admit(store, worse, registry.by_validation(mae=9.0, rival=8.0))
     assert registry.holder(store, registry.CHALLENGER) == worse == "v2"
     assert bundle.champion(paths.models()).name == "v1"
     better = registered()
-    assert registry.admit(store, better, mae=8.0, rival=8.0).promoted
+    registry.admit(store, better, registry.by_validation(mae=8.0, rival=8.0))
     assert bundle.champion(paths.models()).name == better == "v3"
     assert bundle.Bundle.load(paths.models() / better).version == better  # fetched for it
     assert registry.rollback(store) == "v1"

@@ -118,13 +118,18 @@ def days_of_year(times: NDArray[np.datetime64]) -> NDArray[np.int16]:
 def same_weeks(reference: Reference, days: NDArray[np.int16]) -> NDArray[np.float32]:
     """The reference's flights within 30 days of `days` in any year; wider if they are too few."""
     for around in WEEKS_AROUND:
-        near = np.zeros(DAYS_OF_YEAR, dtype=bool)
-        for day in np.unique(days).tolist():
-            near[np.arange(day - around, day + around + 1) % DAYS_OF_YEAR] = True
-        found = reference.matrix[near[reference.day_of_year]]
+        found = reference.matrix[weeks_around(days, around)[reference.day_of_year]]
         if len(found) >= FEWEST:
             break
     return found
+
+
+def weeks_around(days: NDArray[np.int16], around: int) -> NDArray[np.bool_]:
+    """Which days of a year (366) lie within `around` days of any of `days`, in any year."""
+    near = np.zeros(DAYS_OF_YEAR, dtype=bool)
+    for day in np.unique(days).tolist():
+        near[np.arange(day - around, day + around + 1) % DAYS_OF_YEAR] = True
+    return near
 
 
 def write_reference(
@@ -137,6 +142,25 @@ def write_reference(
     chosen = slice(None, None, -(-len(matrix) // REFERENCE_ROWS))
     days = days_of_year(np.asarray(departures)[chosen])
     np.savez_compressed(folder / REFERENCE, matrix=matrix[chosen], day_of_year=days)
+
+
+def renew_reference(
+    folder: Path, matrix: NDArray[np.float32], departures: NDArray[np.datetime64]
+) -> None:
+    """Put flights (n, inputs) into the reference, in place of those of the same weeks before.
+
+    For a model that has proved itself on the newest weeks: these are what it is used to now.
+    """
+    old = read_reference(folder)
+    if old is None:
+        raise ValueError(f"{folder} has no reference of today's inputs.")
+    days = days_of_year(np.asarray(departures))
+    kept = ~weeks_around(days, WEEKS_AROUND[0])[old.day_of_year]
+    np.savez_compressed(
+        folder / REFERENCE,
+        matrix=np.concatenate([old.matrix[kept], matrix]),
+        day_of_year=np.concatenate([old.day_of_year[kept], days]),
+    )
 
 
 def read_reference(folder: Path) -> Reference | None:
