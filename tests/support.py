@@ -1,16 +1,20 @@
 """What several tests share: loading a lesson as a module, and running one as a process."""
 
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
-from course import connect
+import pytest
+
+from course import connect, lesson
+from course.errors import UNAVAILABLE
 from course.settings import ROOT
 
 
@@ -40,6 +44,26 @@ def run_python(
         encoding="utf-8",
         timeout=timeout,
     )
+
+
+def told_without_a_service(script: ModuleType, **given: str) -> str:
+    """What a loaded lesson says on stderr when the services `given` are away; it ends with 69.
+
+    In this process: a new one would take seconds to import what is then not used.
+    """
+    said = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stderr(said),
+        redirect_stdout(io.StringIO()),
+    ):
+        for name, url in given.items():
+            patch.setenv(name, url)
+        with pytest.raises(SystemExit) as ended:
+            lesson.run(script.main, argv=[])
+    assert ended.value.code == UNAVAILABLE, said.getvalue()
+    assert "Traceback" not in said.getvalue()
+    return said.getvalue()
 
 
 def run_when_its_turn_comes(turn: AbstractContextManager[None], *arguments: str | Path) -> str:

@@ -20,7 +20,7 @@ from course.console import Console
 from course.lesson import Lesson
 from course.settings import ROOT
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python, run_when_its_turn_comes
+from tests.support import load_lesson, run_when_its_turn_comes, told_without_a_service
 
 PATH = "async_examples/03_async_database.py"
 lesson = load_lesson(PATH)
@@ -181,6 +181,6 @@ def test_ctrl_c_ends_it_cleanly(service: Callable[[str], str], step: int) -> Non
 
 
 def test_without_postgres_it_says_so_and_ends_with_69() -> None:
-    result = run_python(ROOT / PATH, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nowhere")
-    assert result.returncode == 69
-    assert "Traceback" not in result.stderr
+    assert "PostgreSQL" in told_without_a_service(
+        lesson, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nowhere"
+    )

@@ -29,7 +29,7 @@ from course.console import Console
 from course.lesson import Lesson
 from course.settings import ROOT
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python
+from tests.support import load_lesson, told_without_a_service
 
 PATH = "advanced_examples/data_services/01_sqlalchemy_advanced.py"
 CLASSES = ("Country", "City", "Address", "User")
@@ -247,6 +247,6 @@ def test_ctrl_c_in_the_migration_ends_it_cleanly(service: Callable[[str], str]) 
 
 
 def test_without_postgres_it_says_so_and_ends_with_69() -> None:
-    result = run_python(ROOT / PATH, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nowhere")
-    assert result.returncode == 69
-    assert "Traceback" not in result.stderr
+    assert "PostgreSQL" in told_without_a_service(
+        lesson, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nowhere"
+    )

@@ -22,7 +22,7 @@ from course.lesson import Lesson
 from course.settings import OUTPUT_DIR, ROOT
 from course.shop.load import fingerprint
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python, run_when_its_turn_comes
+from tests.support import load_lesson, run_python, run_when_its_turn_comes, told_without_a_service
 
 PATH = "python_db/05_db_connection.py"
 FILE = ROOT / PATH
@@ -167,9 +167,9 @@ def test_a_bad_option_is_refused(flags: list[str], code: int) -> None:
 
 
 def test_without_a_server_it_says_so_in_one_sentence() -> None:
-    result = run_python(FILE, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nothing")
-    assert result.returncode == 69
-    assert "127.0.0.1:9" in result.stderr and "Traceback" not in result.stderr
+    assert "127.0.0.1:9" in told_without_a_service(
+        lesson_05, DATABASE_URL="postgresql://a:b@127.0.0.1:9/nowhere"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
