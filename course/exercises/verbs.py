@@ -84,7 +84,7 @@ def point_onwards(console: Console) -> None:
     done, following = done_ids(), desk.next_undone()
     console.say(f"Passed. {len(done)} of {len(catalogue.load())} exercises are done.", "bold green")
     if following:
-        console.say(f"Next: python3 learn.py check {following.id}   ({following.title})")
+        console.say(f"Next: python3 learn.py check {following.id}")
 
 
 def all_done(console: Console) -> int:
@@ -216,13 +216,13 @@ def progress(console: Console, arguments: list[str]) -> int:
     if options.all:
         for exercise in catalogue.load():
             sign = TICK if exercise.id in done else SKIPPED
-            console.say(f"{sign} {exercise.id:<30} {exercise.kind:<6} {exercise.title}")
+            console.say(f"{sign} {exercise.id:<29} {exercise.title}")
     else:
         console.table(module_row(list(group), done) for _, group in by_module())
     console.say(f"{len(done)} of {len(catalogue.load())} exercises are done.", "bold")
     following = desk.next_undone()
     if following:
-        console.say(f"Next: python3 learn.py check {following.id}   ({following.title})")
+        console.say(f"Next: python3 learn.py check {following.id}")
     return OK
 
 

@@ -58,6 +58,7 @@ def check_size(their):
     """A size below 1 is refused"""
     with expect_error(ValueError, "A cache of 0 places keeps nothing."):
         their.LRU(0)
+    expect(what_is_in(filled(their, 1, "a", "b"), "ab"), "b", "A cache of one place is one.")
 
 
 def check_work(their):

@@ -41,6 +41,7 @@ def check_withdraw(their):
     expect(
         their.withdraw(account, Decimal(15)), their.Withdrawn(Decimal(15)), "10 and 5 overdraft."
     )
+    expect(their.withdraw(account, Decimal("0.01")).amount, Decimal("0.01"), "A cent is money.")
     for amount in (Decimal("15.01"), Decimal(0), Decimal(-3)):
         with expect_error(ValueError, f"{amount} may not be withdrawn from 10 and 5 overdraft."):
             their.withdraw(account, amount)

@@ -19,7 +19,8 @@ BAD = [
 def check_good(their):
     """Good rows come through"""
     good, bad = their.transform([GOOD, {**GOOD, "price": "0"}])
-    expect([line.price for line in good], [Decimal("4.50"), Decimal(0)], "0 is a price.")
+    expect(good[0], their.Line("tea", Decimal("4.50"), 2), "Each field in its own type.")
+    expect(good[1].price, Decimal(0), "0 is a price.")
     expect(bad, [], "Nothing is wrong with them.")
 
 

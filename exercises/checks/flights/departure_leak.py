@@ -12,9 +12,10 @@ FLIGHTS = pd.DataFrame(
         ("SFO-ORD", "2024-03-01 17:00", "2024-03-01 21:00", 5.0),
         ("JFK-LAX", "2024-03-08 14:00", "2024-03-08 20:00", 0.0),
         ("JFK-LAX", "2024-03-08 18:30", "2024-03-09 00:30", 7.0),
+        ("SFO-ORD", "2024-03-01 21:00", "2024-03-02 01:00", 9.0),
     ],
     columns=["route", "departure_time", "arrival_time", "delay"],
-    index=list("abcdef"),
+    index=list("abcdefg"),
 ).astype({"departure_time": "datetime64[ns]", "arrival_time": "datetime64[ns]"})
 
 
@@ -41,6 +42,11 @@ def check_in_the_air(their):
         f"flight b (12:00) got {found['b']}, it should be nan",
         "Flight a has departed at 8:00, but it arrives at 14:00.",
     )
+    require(
+        pd.isna(found["g"]),
+        f"flight g (21:00) got {found['g']}, it should be nan",
+        "Flight d lands at 21:00 exactly, so it didn't arrive before g departed.",
+    )
     expect(found["c"], 10.0, "At 16:00 flight a has arrived, flight b has not.")
 
 
@@ -53,4 +59,4 @@ def check_week(their):
 
 def check_index(their):
     """The index stays"""
-    expect(list(their.route_delay(FLIGHTS.copy()).index), list("abcdef"))
+    expect(list(their.route_delay(FLIGHTS.copy()).index), list("abcdefg"))

@@ -23,6 +23,7 @@ def check_edges(their):
     """At the edges"""
     expect(their.quantile(0.2, BUCKETS), 0.1, "Rank 20 is the end of the first bucket.")
     expect(their.quantile(1, BUCKETS), 1.0)
+    expect(their.quantile(0, BUCKETS), 0.0)
     expect(their.quantile(0.5, [(1.0, 0), (2.0, 10), (INF, 10)]), 1.5, "An empty first bucket.")
 
 
