@@ -72,6 +72,18 @@ def test_other_pages_promise_the_same(name: str) -> None:
     assert re.search(rf"(?<![\w.]){re.escape(wanted)}(?![\w])", plain), f"{one.stands_in}: {wanted}"
 
 
+def test_the_models_are_as_the_default_run_has_them() -> None:
+    """docs/measured.json, which a test holds against a run of the whole pipeline."""
+    measured = json.loads((PROJECT / "docs" / "measured.json").read_text("utf-8"))["models"]
+    for name, model in {
+        "mae_mean": "baseline", "mae_xgboost": "xgboost", "mae_network": "network",
+        "mae_ensemble": "ensemble", "mae_best": "best reachable",
+    }.items():  # fmt: skip
+        assert FIGURES[name].of(measured[model][0]) == FIGURES[name].shown
+    best, ours = (measured[name][0] for name in ("best reachable", "ensemble"))
+    assert FIGURES["over_best"].of(ours / best - 1) == FIGURES["over_best"].shown
+
+
 def test_the_number_of_inputs() -> None:
     asked = run_python("-c", "from features.vector import INPUTS as i; print(len(i))", cwd=PROJECT)
     assert asked.stdout.strip() == FIGURES["inputs"].shown
