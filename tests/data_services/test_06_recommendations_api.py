@@ -19,6 +19,13 @@ from course.workspace import own_turn
 from tests.support import load_lesson, told_without_a_service
 
 PATH = "advanced_examples/data_services/06_recommendations_api.py"
+NO_STORY = f"""
+from course.lesson import run
+from tests.support import load_lesson
+lesson = load_lesson({PATH!r})
+lesson.STORY = ()
+run(lesson.main, lesson.options)
+"""
 
 
 @pytest.fixture
@@ -50,10 +57,10 @@ def is_of_the_lesson(process: psutil.Process) -> bool:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows can't send Ctrl-C to a single process")
-def test_it_tells_its_story_stays_up_and_leaves_nothing(urls: dict[str, str]) -> None:
-    command = [sys.executable, str(ROOT / PATH), "--fast", "--serve"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd="/") as lesson:
+def test_it_stays_up_until_ctrl_c_and_leaves_nothing(urls: dict[str, str]) -> None:
+    """Without its story, which the smoke tests hear twice."""
+    command, pipe = [sys.executable, "-c", NO_STORY, "--fast", "--serve"], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as lesson:
         assert lesson.stdout
         said = ""
         while "Ctrl-C ends the service" not in said:
@@ -61,7 +68,7 @@ def test_it_tells_its_story_stays_up_and_leaves_nothing(urls: dict[str, str]) ->
             assert line, said
             said += line
         page = re.search(r"The page: (http://\S+?)/#user=123&key=(\S+)", said)
-        assert page and "✗" not in said
+        assert page
         headers = {"X-API-Key": page[2]}
         route = "/api/users/123/personalized-recommendations"
         assert httpx.get(page[1] + route, headers=headers).status_code == 200
