@@ -49,14 +49,14 @@ class Pipeline(NamedTuple):
 
     home: Path
 
-    def run(self, *command: str) -> Ran:
+    def run(self, *command: str, seconds: float = 280) -> Ran:
         """Run a command there: `dvc ...` or a script of the project."""
         scripts = Path(sys.executable).parent
         program = scripts / "dvc" if command[0] == "dvc" else sys.executable
         rest = command[1:] if command[0] == "dvc" else command
         done = subprocess.run(
             [str(program), *rest], cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False, timeout=280,
+            text=True, check=False, timeout=seconds,
             env={
                 **os.environ, "FLIGHTS_HOME": str(self.home), "PYTHONPATH": str(self.home),
                 "FLIGHTS_PARAMS": str(self.home / "params.yaml"),
@@ -76,7 +76,7 @@ class Pipeline(NamedTuple):
         path.write_text(text, encoding="utf-8")
 
 
-def copy_of_the_project(home: Path) -> Pipeline:
+def copy_of_the_project(home: Path, smaller: bool = True) -> Pipeline:
     """A copy with all that the pipeline needs, and small parameters."""
     for name in CODE:
         source, target = PROJECT / name, home / name
@@ -86,7 +86,8 @@ def copy_of_the_project(home: Path) -> Pipeline:
         else:
             shutil.copy2(source, target)
     pipeline = Pipeline(home)
-    pipeline.change("params.yaml", SMALLER)
+    if smaller:
+        pipeline.change("params.yaml", SMALLER)
     return pipeline
 
 
@@ -97,6 +98,12 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, Ran]:
     ran = pipeline.run("dvc", "repro")
     assert ran.code == 0, ran.said
     return pipeline, ran
+
+
+@pytest.fixture
+def full_size(tmp_path: Path) -> Pipeline:
+    """A copy with the parameters as they are, in which nothing has run."""
+    return copy_of_the_project(tmp_path, smaller=False)
 
 
 @pytest.fixture
