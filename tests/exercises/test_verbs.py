@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -330,12 +329,6 @@ def test_the_longest_report_has_under_20_lines(
     said = capsys.readouterr().out.splitlines()
     assert len(said) < LONGEST, "a line for the hint follows"
     assert all(len(line) <= 84 for line in said if str(desk) not in line)
-
-
-def test_every_verb_has_help(learn: Learn) -> None:
-    for verb in VERBS:
-        said = learn(verb, "--help")
-        assert said.returncode == 0 and re.search(rf"usage: learn.py {verb}", said.stdout)
 
 
 def test_the_page_tells_the_numbers() -> None:
