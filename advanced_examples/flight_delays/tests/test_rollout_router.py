@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,7 +19,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from src.rollout import router
+from src import paths
+from src.rollout import ab, router
 from src.rollout.canary import arguments as canary_arguments
 from src.rollout.control import Control
 from src.rollout.proxy import LARGEST_BODY
@@ -306,3 +309,13 @@ def test_a_canary_that_makes_no_sense_does_not_start(
     with pytest.raises(SystemExit) as ended:
         canary_arguments([*there, *given])
     assert ended.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_every_command_of_the_guide_is_one_that_the_commands_take() -> None:
+    """docs/ROLLOUT.md; the course's tests follow it whole."""
+    takes = {"router": router.arguments, "canary": canary_arguments, "ab": ab.arguments}
+    guide = (paths.PROJECT / "docs" / "ROLLOUT.md").read_text(encoding="utf-8")
+    found = re.findall(r"-m src\.rollout\.(\w+) (.*)", guide)
+    assert {name for name, _ in found} == set(takes)
+    for name, given in found:
+        takes[name](shlex.split(given, comments=True))

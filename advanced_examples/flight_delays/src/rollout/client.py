@@ -8,8 +8,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from src.rollout.control import KEY_HEADER, PAGE
 from src.rollout.limits import ERRORS, P99, P99_SECONDS, Seen
+from src.rollout.sides import KEY_HEADER, PAGE
 
 WAIT = 5.0  # seconds for an answer
 

@@ -18,10 +18,9 @@ from aiohttp import web
 
 from src.rollout.metrics import RolloutMetrics
 from src.rollout.proxy import Proxy, problem
-from src.rollout.sides import BOUNDS, CANDIDATE, STABLE
+from src.rollout.sides import BOUNDS, CANDIDATE, KEY_HEADER, PAGE, STABLE
 
-PAGE, METRICS = "/rollout", "/metrics"
-KEY_HEADER = "X-Rollout-Key"
+METRICS = "/metrics"
 FOREVER = float("inf")
 WORDS = ("holder", "decision", "limit", "reason")
 FIELDS = frozenset({"share", "lease_seconds", "renew", "accuracy", *WORDS})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 STABLE, CANDIDATE = "stable", "candidate"
+PAGE, KEY_HEADER = "/rollout", "X-Rollout-Key"  # where the share is set, and by whom
 # Seconds; 2.0 is one of them, so that "slower than 2000 ms" can be counted exactly.
 BOUNDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 FALL = 2  # failed checks in a row until a backend counts as down; one good check brings it back
