@@ -4,6 +4,7 @@ The program writes its verdict as JSON to RESULT, also when the student's code n
 second thread says where it hangs, and ends the process.
 """
 
+import ast
 import asyncio
 import contextlib
 import faulthandler
@@ -116,6 +117,9 @@ class Trial:
             verdict.state, verdict.problem = UNAVAILABLE, [str(error)]
         elif isinstance(error, Mistake):
             verdict.problem, verdict.help = error.problem, error.help
+            call = self.what_was_asked(error)
+            if call:
+                verdict.problem = [f"call      {call}", *verdict.problem]
         elif isinstance(error, SyntaxError):
             verdict.problem = syntax(error)
             verdict.help = "Python can't read the file; look at this line and the one above it."
@@ -132,6 +136,21 @@ class Trial:
         frames = traceback.extract_tb(error.__traceback__)
         own = [f for f in frames if Path(f.filename) == self.file]
         return [f"line {f.lineno}, in {f.name}:  {f.line}" for f in own[-LINES_OF_A_TRACE:]]
+
+    def what_was_asked(self, error: Mistake) -> str:
+        """The student's call whose answer is not what was expected; '' where it isn't so simple."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno or 0 for f in frames if Path(f.filename) == self.exercise.check]
+        if not lines or self.exercise.language == "sql":
+            return ""
+        for node in ast.walk(ast.parse(self.exercise.check.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(ast.Name("expect"), [asked, *_]) if (
+                    node.lineno <= lines[-1] <= (node.end_lineno or 0)
+                ):
+                    text = ast.unparse(asked)
+                    return text.replace("their.", "") if "their." in text else ""
+        return ""
 
     def stopped(self) -> Verdict:
         """The verdict on code that is still running, and where it is."""

@@ -9,7 +9,7 @@ from course.exercises.catalogue import Exercise
 from course.exercises.verdict import FAILED, NOT_DONE, PASSED, STOPPED, Verdict
 
 WIDTH = 76
-LINES_OF_A_PROBLEM, LINES_OF_HELP = 5, 3
+LINES_OF_A_PROBLEM, LINES_OF_HELP = 6, 3
 LINES_OF_ONE = 2  # of a problem's line that is long
 
 
@@ -42,7 +42,8 @@ def told(exercise: Exercise, file: Path, verdict: Verdict) -> list[str]:
         lines.append(f"    in {place}")
         lines += [f"      {line}"[:WIDTH] for line in verdict.where]
     if verdict.printed:
-        lines += ["    Your code printed:", *(f"      | {line}"[:80] for line in verdict.printed)]
+        first, *others = verdict.printed
+        lines += [f"    it printed  | {first}"[:80], *(f"{' ' * 16}| {x}"[:80] for x in others)]
     if verdict.state == STOPPED:
         lines += wrapped("Help", "look for a loop whose end never comes, or an await on something "
                          "that nobody sets.")  # fmt: skip

@@ -112,6 +112,7 @@ def test_a_wrong_answer_is_told_in_three_things(learn: Learn, desk: Path) -> Non
     solve(desk, "fetch_together", fetch("return [await fetch(name) for name in names[::-1]]"))
     said = learn("check", "fetch_together")
     assert said.returncode == 1 and "✗ The texts come back in the order of the names" in said.stdout
+    assert "call      await fetch_all(Site().fetch, ['a', 'b', 'c'])" in said.stdout
     assert "expected  ['text of a', 'text of b', 'text of c']" in said.stdout
     assert "got       ['text of c', 'text of b', 'text of a']" in said.stdout
     assert "Help: Page a is the slowest here" in said.stdout
