@@ -240,7 +240,7 @@ def paragraph(verdict: Verdict) -> str:
         f"{mine.version} is promoted: {decision.reason}. {rival.version} is kept as `previous`; "
         "`python src/registry.py rollback` brings it back."
         if decision.promoted
-        else f"{mine.version} is not promoted: {decision.reason}. {rival.version} goes on answering."
+        else f"{mine.version} is not promoted: {decision.reason}. {rival.version} stays."
     )
     return (
         f"On {judged}, which neither has learnt from, {mine.version} is off by {mine.mae:.2f} "

@@ -1,0 +1,1 @@
+"""The parts of the drift drill (src/drill.py): the simulated days, what watches, and the page."""
