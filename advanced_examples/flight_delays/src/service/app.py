@@ -131,14 +131,16 @@ def create_app(settings: Settings) -> FastAPI:
         await models.look()
         await store.alive()
         in_background = models.watch(settings.look_seconds), journal.keep_writing()
-        tasks = [asyncio.create_task(work) for work in in_background]
+        tasks = {asyncio.create_task(work) for work in in_background}
         yield {"parts": Parts(
             Keys(settings.api_keys), RateLimit(settings.requests_per_minute), models, store,
             Predictor(models, store, metrics, journal), metrics,
         )}  # fmt: skip
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Again and again: a cancellation that meets a write just failing in Redis' client is lost.
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.5)
         await journal.write()  # the last answers' notes
         await store.close()
 
