@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,6 +58,22 @@ def _leave_ctrl_c_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Ctrl-C is heard at the end of the block, and never by the processes that are started in it.
+
+    (On Windows those that are just starting hear it and complain.)
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def count_in_processes(
     path: Path, workers: int = 2, sketches: bool = False, progress: Progress = iter
 ) -> StreamingAnalytics:
@@ -69,7 +85,9 @@ def count_in_processes(
     with ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
     ) as pool:
-        return _merged(progress(pool.map(work, _sections(path, workers))))
+        with _ctrl_c_held_back():
+            sections = pool.map(work, _sections(path, workers))
+        return _merged(progress(sections))
 
 
 def told(console: Console, sections: Iterable[StreamingAnalytics]) -> Iterator[StreamingAnalytics]:

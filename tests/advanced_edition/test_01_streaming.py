@@ -38,6 +38,7 @@ from streaming_analytics.windows import Panes
 
 from course.errors import UsageError
 from course.settings import ROOT
+from tests.stack.private import eventually
 from tests.support import environment_python, run_python
 
 PATH = "advanced_edition/01_big_data_analytics.py"
@@ -378,8 +379,16 @@ def test_ctrl_c_ends_with_130_and_leaves_no_child(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    eventually(lambda: not runs(process.pid))
+
+
+def runs(group: int) -> bool:
+    """Whether a process of this group is there."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_empty_and_plain_text_files(tmp_path: Path) -> None:
