@@ -17,6 +17,21 @@ from course import connect, lesson
 from course.errors import UNAVAILABLE
 from course.settings import ROOT
 
+ONE_PART = """
+import sys
+from course.lesson import run
+from tests.support import load_lesson
+path, number = sys.argv.pop(1), int(sys.argv.pop(1))
+lesson = load_lesson(path)
+lesson.PARTS = lesson.PARTS[number - 1 : number]
+run(lesson.main)
+"""
+
+
+def one_part(path: str, number: int, *options: str) -> list[str]:
+    """The command that runs one of a lesson's parts, as its first step; from the root."""
+    return [sys.executable, "-c", ONE_PART, path, str(number), *options]
+
 
 def load_lesson(path: str) -> ModuleType:
     """The lesson at `path` (from the root) as a module, which its name alone can't give."""

@@ -5,7 +5,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -21,7 +20,7 @@ from course.lesson import Lesson
 from course.settings import ROOT, STACK_DIR
 from course.workspace import own_schema, own_turn
 from tests.data_services.cache_bench import PATIENCE, Truth
-from tests.support import load_lesson, told_without_a_service
+from tests.support import load_lesson, one_part, told_without_a_service
 
 PATH = "advanced_examples/data_services/03_caching_strategies.py"
 lesson = load_lesson(PATH)
@@ -106,9 +105,8 @@ def test_the_cached_places_are_those_of_lru_cache() -> None:
 @pytest.mark.parametrize(("step", "said"), [(11, "✓ B's release"), (13, "✓ left alone")])
 def test_ctrl_c_ends_it_cleanly(services: None, step: int, said: str) -> None:
     """While it waits for processes of its own, and while it has a Redis of its own."""
-    command = [sys.executable, str(ROOT / PATH), "--fast", "--from", str(step)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+    command, pipe = one_part(PATH, step, "--fast"), subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
         assert process.stdout
         while not process.stdout.readline().startswith(said):
             assert process.poll() is None

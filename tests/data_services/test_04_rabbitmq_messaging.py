@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -20,7 +19,7 @@ from course.console import Console
 from course.lesson import Lesson
 from course.settings import ROOT
 from course.workspace import own_schema
-from tests.support import load_lesson, run_python
+from tests.support import load_lesson, one_part, run_python
 
 PATH = "advanced_examples/data_services/04_rabbitmq_messaging.py"
 lesson = load_lesson(PATH)
@@ -86,11 +85,10 @@ def left_behind(url: str) -> list[str]:
 def test_ctrl_c_ends_it_cleanly(service: Callable[[str], str], step: int) -> None:
     service("postgres")
     url = service("rabbitmq")
-    command = [sys.executable, str(ROOT / PATH), "--fast"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+    command, pipe = one_part(PATH, step, "--fast"), subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
         assert process.stdout
-        while not process.stdout.readline().startswith(f"{step}  "):
+        while not process.stdout.readline().startswith("1  "):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
