@@ -23,6 +23,7 @@ SHARED_FIXTURES = ("shared_stack",)
 FIRST = (
     "test_project_integration",
     "test_project_unit",
+    "test_project_operation",
     "test_dbt",
     "test_classic_path",
     "test_learn",

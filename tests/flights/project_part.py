@@ -16,7 +16,19 @@ import pytest
 
 from tests.flights.flight_service import PROJECT, python
 
-PARTS = {"unit": ["tests", "--ignore=tests/integration"], "integration": ["tests/integration"]}
+# What watches, retrains and rolls out: tests that wait more than they compute.
+OPERATION = ("demo", "monitoring*", "retrain*", "rollout*")
+PARTS = {
+    "unit": [
+        "tests", "--ignore=tests/integration",
+        *(f"--ignore-glob=tests/test_{name}.py" for name in OPERATION),
+    ],
+    "operation": [
+        file.relative_to(PROJECT).as_posix()
+        for name in OPERATION for file in sorted((PROJECT / "tests").glob(f"test_{name}.py"))
+    ],
+    "integration": ["tests/integration"],
+}  # fmt: skip
 LONGEST = 900.0
 LEAST_COVERAGE = 85.0
 # What stands between a request and its answer: no line of it may be untested.
