@@ -147,7 +147,7 @@ def chart(made: Mapping[str, Any], least: float) -> Figure:
     for axis, name in zip(axes, ("accuracy", "mae"), strict=False):
         axis.plot([date.fromisoformat(made["promoted"]), last_day(made)], [stayed[name]] * 2,
                   color=OLD, lw=2, ls=(0, (1, 1)), label="v1, had it stayed")  # fmt: skip
-    axes[0].legend(fontsize=13, loc="lower left", frameon=False)
+    axes[0].legend(fontsize=13, loc="lower left", framealpha=1.0, edgecolor="none")
     alerts(axes[3], notes, days)
     for axis in axes:
         moments(axis, made)
