@@ -16,7 +16,7 @@ SECONDS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LASTING = re.compile(r"(\[|offset |for: )(\d+)([smhd])\b")
 
 
-def shortened(rules: str, factor: float, longest: float = 20.0) -> str:
+def shortened(rules: str, factor: float, longest: float = 30.0) -> str:
     """The rules (the text of alerts.yml) with every window `factor` times shorter.
 
     No window is longer than `longest` seconds then: a month would still be hours.

@@ -84,6 +84,8 @@ class Predictor:
     def __init__(self, models: Models, store: Store, metrics: Metrics, journal: Journal) -> None:
         self.models, self.store, self.metrics, self.journal = models, store, metrics, journal
         self._read, self._vector, self._said = map(metrics.step_seconds.labels, STEPS)
+        for source in online.SOURCES:  # a counter that begins with its first gap hides that one
+            metrics.missing.labels(source.name, online.MISSING)
         self._waiting: list[tuple[Flight, asyncio.Future[Outcome]]] = []
         self._trips: asyncio.Task[None] | None = None
 
