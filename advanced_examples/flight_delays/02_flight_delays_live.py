@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parent
 TRAINING = PROJECT / "environments" / "training"
 SERVING = PROJECT / "environments" / "serving"
 BIN = "Scripts" if os.name == "nt" else "bin"
-FLIGHTS, FAST_FLIGHTS = 60_000, 20_000
+FLIGHTS, FAST_FLIGHTS = 40_000, 20_000
 CONNECTIONS = 4  # so many requests are under way at any moment
 LISTENS = re.compile(r"listens on (http://\S+)")
 KEY, PREFIX = "key-of-the-walk", "flights_live"

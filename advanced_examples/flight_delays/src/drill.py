@@ -1,6 +1,6 @@
 """The drift drill: the weather shifts, and the way back is watched, with real processes all along.
 
-    python src/drill.py                     60,000 flights, minutes
+    python src/drill.py                     40,000 flights, minutes
     python src/drill.py --flights 100000    smoother curves
 
 A world of its own under drill/ in the home folder: flights in which dust storms begin on 1 June
@@ -42,10 +42,10 @@ SHIFT, KIND = pd.Timestamp("2024-06-01", tz="UTC"), "stormy"
 FIRST, LAST = SHIFT - 18 * DAY, SHIFT + 70 * DAY
 CALM_DAYS = 14  # that a recovery must last
 WINDOW = 500  # flights that each figure rests on: the fewest for which drift is computed
-FLIGHTS, KEY = 60_000, "key-of-the-drill"
+FLIGHTS, KEY = 40_000, "key-of-the-drill"
 SMALLER: dict[str, dict[str, Any]] = {
-    "xgboost": {"n_estimators": 120, "learning_rate": 0.08},
-    "network": {"layers": [64, 32], "epochs": 12, "batch_size": 256, "learning_rate": 0.003},
+    "xgboost": {"n_estimators": 100, "learning_rate": 0.1},
+    "network": {"layers": [32], "epochs": 6, "batch_size": 256, "learning_rate": 0.004},
 }
 ACCURACY_ALERT, DRIFT_ALERT = "FlightAccuracyLow", "FlightDriftCritical"
 PACE = 0.3  # seconds that a day lasts at least, so that alerts which must hold for 1.5 take days

@@ -32,6 +32,7 @@ def small(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     shutil.copytree(trained_home / "data" / "raw", home / "data" / "raw")
     chosen = json.loads((trained_home / "params.yaml").read_text("utf-8"))
     chosen["retraining"]["fewest_flights"] = 50
+    chosen["network"] |= {"layers": [8], "epochs": 2}  # the gate is the subject, not the model
     (home / "params.yaml").write_text(json.dumps(chosen), encoding="utf-8")
     with at_home(home):
         assert retrain.main(["--until", UNTIL]) == 0
