@@ -234,7 +234,14 @@ def test_its_size(image: Image) -> None:
 
 
 @unix
-@pytest.mark.parametrize("command", ["src/materialize.py", "src/stream.py", "src/registry.py"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "src/materialize.py",
+        *(pytest.param(f"src/{name}.py", marks=pytest.mark.long)
+          for name in ("retrain", "stream", "registry")),
+    ],
+)  # fmt: skip
 def test_the_jobs_image_has_the_files_that_its_commands_import(command: str, folder: Path) -> None:
     interpreter = python("training")  # 2 GB of packages: the ones that are here stand in
     home = folder / f"jobs_{Path(command).stem}"

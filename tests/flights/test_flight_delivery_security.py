@@ -47,8 +47,8 @@ PERMISSIVE = {
     "Python-2.0",
     "CC0-1.0",
 }
-# Everybody knows these: passwords of short-lived servers, and examples in tests.
-NO_SECRETS = ("admin123", "demo-key", "p%40ss", "se%40cret")
+# Everybody knows these: short-lived servers' passwords, examples, and keys made on the spot.
+NO_SECRETS = ("admin123", "demo-key", "p%40ss", "se%40cret", "openssl rand")
 IN_WORDS = {
     "License :: OSI Approved :: Apache Software License": "Apache-2.0",
     "License :: OSI Approved :: BSD License": "BSD-3-Clause",
