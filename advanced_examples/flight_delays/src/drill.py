@@ -100,8 +100,8 @@ class Drill:
         command = [sys.executable, "src/retrain.py", "--until", str(day.date())]
         with running(command, self.environment, self.home / "retraining.log") as process:
             while process.poll() is None:
-                # It raises if it isn't answered. No /predict: a question asked again and again would
-                # look like drift.
+                # It raises if it isn't answered. No /predict: one question again and again would be
+                # drift.
                 ask(f"{self.url}/explain", QUESTION, KEY)
                 asked += 1
                 time.sleep(0.2)

@@ -113,7 +113,7 @@ def spoil_champion(home: Path) -> None:
 def test_killed_halfway_the_champion_answers_and_the_next_retraining_works(copy: Path) -> None:
     """kill -9 at three moments: at once, while it trains, and when the version is registered."""
     moments = (
-        lambda: bool(copy),
+        copy.exists,
         lambda: (copy / ".retraining.lock").exists(),
         lambda: registered(copy),
     )
