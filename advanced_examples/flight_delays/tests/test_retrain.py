@@ -114,7 +114,7 @@ def test_killed_halfway_the_champion_answers_and_the_next_retraining_works(copy:
     """kill -9 at three moments: at once, while it trains, and when the version is registered."""
     moments = (
         copy.exists,
-        lambda: (copy / ".retraining.lock").exists(),
+        (copy / ".retraining.lock").exists,
         lambda: registered(copy),
     )
     for moment in moments:
