@@ -101,13 +101,15 @@ def second_answer(lesson: Lesson, service: Service) -> None:
     (where it came from, what was not as it should be) are added at the end. The time to live is an
     hour less some chance, so that what came together does not expire together.
     """
-    cold = service.http.get(path(USER + 1))
-    warm = service.http.get(path(USER + 1))
+    users = (USER + 1, *range(800, 804))  # several, for a busy machine may hold up any answer
+    pairs = [(service.ask(user_id), service.ask(user_id)) for user_id in users]
+    cold, warm = pairs[0]
     told = [response.json().pop("served_from") for response in (cold, warm)]
     lesson.check("first the databases, then Redis", told == ["database", "redis"])
     same = [{**r.json(), "served_from": ""} for r in (cold, warm)]
     lesson.check("apart from that, the same answer", same[0] == same[1])
-    slow, fast = (sum(milliseconds(response).values()) for response in (cold, warm))
+    slow, fast = (min(sum(milliseconds(response).values()) for response in responses)
+                  for responses in zip(*pairs, strict=True))  # fmt: skip
     lesson.check("Redis is at least 3x faster", slow > 3 * fast, f"{slow:.1f} ms -> {fast:.1f} ms")
     with redis.Redis.from_url(service.settings.redis) as client:
         (key,) = client.scan_iter(f"{service.settings.cache_prefix}:{{{USER}}}")
