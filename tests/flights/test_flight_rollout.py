@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from tests.flights.flight_service import running, started, stocked
+from tests.flights.flight_service import PROJECT, python, running, started, stocked
 from tests.flights.rollout_world import ROUTER, World, metrics, status, until
 
 SERVICE = ("-m", "src.api", "--port", "0")
@@ -211,6 +212,32 @@ def test_a_canary_that_loses_its_router_says_so(world: World, stable: str, bette
         assert canary.ended(30) == 2
         assert "a router that starts again begins with 0 %" in canary.log.read_text()
         assert canary.report["result"] == "stopped"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("options", "design"), [(["--mirror"], "paired"), (["--share", "0.5"], "split")]
+)
+def test_versions_are_compared_by_what_they_said_in_service(
+    world: World, stable: str, models: Models, options: list[str], design: str
+) -> None:
+    """A mirror makes pairs of live flights; a traffic split makes two groups of them."""
+    world.forget()
+    command = [python("serving"), "-m", "src.rollout.ab", "v1", "v3", "--landed"]
+    with (
+        running(world.log("wrong"), *SERVICE, **models["v3"]) as wrong,
+        world.router("--stable", stable, "--candidate", wrong, *options) as url,
+        world.traffic(url, *TRAFFIC) as sent,
+    ):
+        until(lambda: asked(url) > 600, "flights are predicted")
+    world.land(FLIGHTS)
+    done = subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, **world.given}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"v1 and v3, {design}:" in done.stdout and "v1 is better: " in done.stdout
+    assert sent["bad"] == 0, sent
 
 
 def asked(url: str) -> int:

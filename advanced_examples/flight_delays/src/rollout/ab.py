@@ -239,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             found = paired(*past(names), options.minutes, share)
     except (ComparisonError, ValueError) as error:
-        print(f"Nothing to compare: {error}.", file=sys.stderr)
+        print(f"Nothing to compare: {str(error).rstrip('.')}.", file=sys.stderr)
         return 1
     print(told(names, found))
     if options.json:
