@@ -92,4 +92,6 @@ def repository() -> list[Any]:
     return [*entities.values(), *views, temporal_view]
 
 
-everything = repository()  # the `feast` command looks for objects in this file
+# `feast apply` takes what has a name of its own in this file, and removes all else that it knew: a
+# list would not do.
+globals().update({f"{type(each).__name__}_{each.name}": each for each in repository()})

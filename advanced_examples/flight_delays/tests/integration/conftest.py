@@ -49,7 +49,7 @@ class Pipeline(NamedTuple):
 
     home: Path
 
-    def run(self, *command: str, seconds: float = 280) -> Ran:
+    def run(self, *command: str, seconds: float = 600) -> Ran:
         """Run a command there: `dvc ...` or a script of the project."""
         scripts = Path(sys.executable).parent
         program = scripts / "dvc" if command[0] == "dvc" else sys.executable

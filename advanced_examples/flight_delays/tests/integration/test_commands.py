@@ -12,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import redis
-from api_kit import wait_until
 
 from features.views import key
 from src import feature_eng, materialize, online, packed, store
@@ -68,24 +67,29 @@ def test_every_so_often_until_it_is_asked_to_end(
     alone: str, redis_at: str, capsys: Captured
 ) -> None:
     """For real: what is online is written anew, and SIGTERM ends it in order."""
+    ended = threading.Event()
     with redis.Redis.from_url(redis_at) as client:
 
-        def end_after_two_turns() -> None:
-            def written() -> float:
-                fresh = online.freshness(client, alone, now=0.0).get("route")
-                return -fresh.age if fresh else 0.0
+        def written() -> float:
+            fresh = online.freshness(client, alone, now=0.0).get("route")
+            return -fresh.age if fresh else 0.0
 
-            try:
-                wait_until(lambda: written() > 0, 60)
-                first = written()
-                wait_until(lambda: written() > first, 60)
-            finally:
-                os.kill(os.getpid(), signal.SIGTERM)
+        def end_after_two_turns() -> None:
+            first = 0.0
+            while not ended.wait(0.05):
+                now = written()
+                if first and now > first:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                first = first or now
 
         watching = threading.Thread(target=end_after_two_turns)
         watching.start()
-        assert materialize.main(["--every", "0.5"]) == 0
-        watching.join()
+        try:
+            assert materialize.main(["--every", "0.5"]) == 0
+        finally:
+            ended.set()
+            watching.join()
     said = capsys.readouterr().out
     turns = said.count("done in")
     assert turns >= 2 and f"ended after {turns} turns" in said
