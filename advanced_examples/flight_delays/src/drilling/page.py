@@ -22,7 +22,6 @@ from src.monitoring.drift import CRITICAL
 
 WEEK = 7
 INK, OLD, NEW, ALARM, SHADE = "#222222", "#2166ac", "#1b7837", "#c0392b", "#f2dcc4"
-CAUSES = ("FlightAccuracyLow", "FlightDriftCritical")  # what asks for a retraining
 Notes = Sequence[Mapping[str, Any]]
 
 
@@ -32,7 +31,7 @@ def report(notes: Notes, retrainings: Notes, shift: str) -> dict[str, Any]:
     before = [one for one in notes if one["day"] < shift]
     during = [one for one in notes if shift <= one["day"] < promoted]
     after = [one for one in notes if one["day"] >= promoted]
-    fired = next(one for one in during if {*CAUSES} & {*one["alerts"]})
+    fired = next(one for one in during if "FlightAccuracyLow" in one["alerts"])
     cleared = next(one for one in after if "FlightAccuracyLow" not in one["alerts"])
     return {
         "shift": shift,
