@@ -30,15 +30,16 @@ MODULE = ("-m", "shop_profile.workers")
 
 
 @pytest.fixture
-def tables(service: Callable[[str], str]) -> Iterator[None]:
-    service("rabbitmq")
+def tables(service: Callable[[str], str]) -> Iterator[str]:
+    """The lesson's tables, and the URL of the broker."""
+    url = service("rabbitmq")
     service("postgres")
     with own_schema(lesson.SCHEMA, lesson.TABLES):
-        yield
+        yield url
 
 
 @pytest.mark.parametrize("part", lesson.PARTS, ids=lambda part: part.__name__)
-def test_every_part_stands_alone(tables: None, part: Callable) -> None:
+def test_every_part_stands_alone_and_leaves_nothing(tables: str, part: Callable) -> None:
     teller = Lesson(Console(), argparse.Namespace(fast=True, step=False, from_step=1))
     try:
         teller.step(part, teller)
@@ -46,9 +47,10 @@ def test_every_part_stands_alone(tables: None, part: Callable) -> None:
         teller.close()
     assert teller.claims
     assert [claim for claim, holds in teller.claims if not holds] == []
+    assert left_behind(tables) == []
 
 
-def test_the_lessons_consumer_and_the_packages_agree(tables: None) -> None:
+def test_the_lessons_consumer_and_the_packages_agree(tables: str) -> None:
     """One event a transaction in the lesson, a hundred in the package: the same points."""
     events = [Event("user.created", user) for user in (1, 2, 2, 3)]
     delivered = [*events, events[1], events[3]]
