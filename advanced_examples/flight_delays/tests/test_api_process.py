@@ -275,3 +275,13 @@ def test_the_load_test_reports_and_passes(api: Running) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and "send a known key" in done.stdout
+
+
+def test_loading_a_model_leaves_nothing_in_the_users_home(models: Path, tmp_path: Path) -> None:
+    code = "import pathlib, sys, src.bundle; src.bundle.Bundle.load(pathlib.Path(sys.argv[1]))"
+    folder = models / (models / "champion").read_text(encoding="utf-8").strip()
+    subprocess.run(
+        [PYTHON, "-c", code, str(folder)], cwd=PROJECT, check=True,
+        env={"HOME": str(tmp_path), "PATH": ""},
+    )  # fmt: skip
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
