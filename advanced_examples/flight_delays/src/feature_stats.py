@@ -24,7 +24,6 @@ from src.feature_eng import FeatureError, columns, read
 from src.monitoring.drift import CRITICAL, WARNING, psi
 
 
-
 class Stat(NamedTuple):
     """One input: figures of the training split, and how far the test split has moved.
 
