@@ -22,7 +22,12 @@ from course.errors import (
 )
 
 # with an environment of their own
-PROJECTS_APART = ("sql_examples/dbt", "advanced_examples/etl/flow")
+FLIGHTS = "advanced_examples/flight_delays/environments"
+PROJECTS_APART = (
+    "sql_examples/dbt",
+    "advanced_examples/etl/flow",
+    *(f"{FLIGHTS}/{name}" for name in ("training", "serving", "flow", "slides", "checks")),
+)
 BENCHMARKS = settings.ROOT / "docs" / "BENCHMARKS.md"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observability.dashboard import WIDTH
 from ruamel.yaml import YAML
 
+from course.panels import WIDTH
 from tests.flights.flight_service import PROJECT
 from tests.flights.watched_world import rules_module
 from tests.support import load_lesson

@@ -15,6 +15,7 @@ from observability import dashboard, scrape
 from observability.processes import Service, until
 from observability.shop import RUN_ID, Shop
 
+from course import panels
 from course.settings import ROOT
 from course.stack.ports import any_free_port
 from tests.monitoring.conftest import shop_of_a_test
@@ -147,7 +148,7 @@ def test_it_reads_what_we_read(watched: Prometheus) -> None:
 
 @pytest.mark.parametrize("query", dashboard.queries())
 def test_every_query_of_the_dashboard_returns_a_series(watched: Prometheus, query: str) -> None:
-    expression = query.replace(dashboard.WINDOW, "5m")
+    expression = query.replace(panels.WINDOW, "5m")
 
     def finite() -> list[float]:
         return [value for value in watched.query(expression) if value == value]

@@ -13,6 +13,7 @@ from observability import dashboard, scrape
 from observability.metrics import IntakeMetrics, QualityMetrics, WorkerMetrics
 from ruamel.yaml import YAML
 
+from course.panels import WIDTH
 from course.settings import ROOT
 from tests.support import run_python
 
@@ -130,7 +131,7 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
         cells = {(place["x"] + dx, place["y"] + dy)
                  for dx in range(place["w"]) for dy in range(place["h"])}  # fmt: skip
         assert not cells & taken, panel["title"]
-        assert place["x"] + place["w"] <= dashboard.WIDTH
+        assert place["x"] + place["w"] <= WIDTH
         taken |= cells
 
 

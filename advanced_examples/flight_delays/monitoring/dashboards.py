@@ -3,7 +3,7 @@
     python advanced_examples/flight_delays/monitoring/dashboards.py     from the course's folder
 
 Writes grafana/dashboards/{overview,model_health,business_kpis}.json. It runs in the course's
-environment, since the panels are built as in the lesson on monitoring (observability.dashboard).
+environment: the panels are built as in the lesson on monitoring (course/panels.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from observability.dashboard import HEIGHT, WIDTH, WINDOW, Panel, panel_json, rate, share
+from course.panels import HEIGHT, WIDTH, WINDOW, Panel, panel_json, rate, share
 
 FOLDER = Path(__file__).parent / "grafana" / "dashboards"
 COLUMNS = 3

@@ -2,41 +2,16 @@
 
     python -m observability.dashboard       writes grafana/dashboards/shop.json
 
-In review, a change of a panel is a line of Python, not two hundred lines of JSON. Grafana's model:
-https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
+In review, a change of a panel is a line of Python, not two hundred lines of JSON.
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from course.panels import HEIGHT, WIDTH, Panel, panel_json, rate, share
+
 FILE = Path(__file__).parents[1] / "grafana" / "dashboards" / "shop.json"
-WIDTH, HEIGHT = 24, 8  # Grafana's grid
-DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
-WINDOW = "$__rate_interval"  # Grafana puts at least four scrape intervals here
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A panel: `queries` maps a PromQL expression to its legend; `limits` colour a value."""
-
-    title: str
-    queries: dict[str, str]
-    unit: str = "short"
-    kind: str = "timeseries"
-    limits: dict[float, str] = field(default_factory=dict)
-    says: str = ""
-
-
-def rate(metric: str, by: str) -> str:
-    """Events a second, added up over everything but the label `by`."""
-    return f"sum by ({by}) (rate({metric}[{WINDOW}]))"
-
-
-def share(quantile: float, histogram: str) -> str:
-    """A quantile of a histogram over all its instances."""
-    return f"histogram_quantile({quantile}, sum by (le) (rate({histogram}_bucket[{WINDOW}])))"
 
 
 def latency(title: str, histogram: str, says: str = "") -> Panel:
@@ -88,35 +63,6 @@ ROWS: dict[str, list[Panel]] = {
 def queries() -> list[str]:
     """Every expression of the dashboard."""
     return [query for panels in ROWS.values() for panel in panels for query in panel.queries]
-
-
-def panel_json(panel: Panel, number: int, x: int, y: int, width: int) -> dict[str, Any]:
-    """A panel in Grafana's model."""
-    steps = [{"color": "green", "value": None}]
-    steps += [{"color": colour, "value": limit} for limit, colour in panel.limits.items()]
-    lines = {"custom": {"thresholdsStyle": {"mode": "line"}}} if panel.limits else {}
-    targets = [
-        {
-            "refId": chr(ord("A") + i),
-            "datasource": DATASOURCE,
-            "expr": query,
-            "legendFormat": legend,
-        }
-        for i, (query, legend) in enumerate(panel.queries.items())
-    ]
-    return {
-        "id": number, "type": panel.kind, "title": panel.title, "description": panel.says,
-        "datasource": DATASOURCE, "targets": targets,
-        "gridPos": {"x": x, "y": y, "w": width, "h": HEIGHT},
-        "fieldConfig": {
-            "defaults": {
-                "unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps},
-                **(lines if panel.kind == "timeseries" else {}),
-            },
-            "overrides": [],
-        },
-        "options": {"reduceOptions": {"calcs": ["lastNotNull"]}} if panel.kind == "stat" else {},
-    }  # fmt: skip
 
 
 def dashboard() -> dict[str, Any]:
