@@ -118,7 +118,7 @@ def the_old_one_is_kept(lesson: Lesson, bench: Workbench, home: Path) -> None:
     """The way back.
 
     A promotion moves a name: `champion` from one version to the next, and `previous` to the one
-    before. So does a rollback, in a second, without any training.
+    before. So does a rollback, in seconds, without any training.
     """
     drilled = {"FLIGHTS_HOME": str(home / "drill")}
     champion = home / "drill" / "models" / "champion"
