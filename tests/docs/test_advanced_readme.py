@@ -107,17 +107,19 @@ def lines_with(code: str, path: str) -> list[int]:
     return [number for number, line in enumerate(lines, 1) if code in line]
 
 
-def test_a_linked_line_says_what_is_quoted(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("page", [PAGE, PAGE.with_suffix(".uk.md")], ids=lambda page: page.name)
+def test_a_linked_line_says_what_is_quoted(page: Path, request: pytest.FixtureRequest) -> None:
     def renewed(match: re.Match[str]) -> str:
         found = lines_with(match["code"], match["path"])
         assert len(found) == 1, f"{match['code']!r} stands in the lines {found} of {match['path']}"
         return match[0].replace(f"#L{match['line']})", f"#L{found[0]})")
 
-    wanted = QUOTED.sub(renewed, TEXT)
+    text = page.read_text(encoding="utf-8")
+    wanted = QUOTED.sub(renewed, text)
     if request.config.getoption("renew_transcripts"):
-        PAGE.write_text(wanted, encoding="utf-8", newline="\n")
+        page.write_text(wanted, encoding="utf-8", newline="\n")
     else:
-        assert wanted.splitlines() == TEXT.splitlines()
+        assert wanted.splitlines() == text.splitlines()
 
 
 def test_every_link_to_a_line_quotes_it_and_names_its_file() -> None:
