@@ -61,11 +61,18 @@ def test_a_service_without_a_model_fails_its_requests_until_it_has_one(world: Wo
         world.fires("FlightDeployed", build="b2")
         shutil.copytree(world.folder / "models", world.folder / "spare")
         world.clears("FlightNoModel", "FlightErrorRateHigh")
-        # Killed without a word, again and again: down each time, and a loop after three times.
-        for _ in range(3):
+        world.spare.kill()
+        world.fires("FlightTargetDown", instance=at)
+        world.spare.start()
+        # Killed without a word, again and again: a loop after three new starts in a window.
+        started = f'flight_process_start_time_seconds{{instance="{at}"}}'
+        for _ in range(12):
+            before = world.query(started)
+            if world.firing("FlightCrashLoop"):
+                break
             world.spare.kill()
-            world.fires("FlightTargetDown", instance=at)
             world.spare.start()
+            until(lambda before=before: world.query(started) not in ([], before))
         world.fires("FlightCrashLoop", instance=at, severity="critical")
         world.clears("FlightTargetDown", "FlightDeployed", "FlightCrashLoop")
 
