@@ -7,6 +7,7 @@ import pytest
 
 from course import stage
 from course.settings import ROOT
+from tests.smoke.transcripts import normalised
 from tests.support import run_python
 from tests.terminal import Terminal
 
@@ -227,3 +228,25 @@ def test_our_plans_can_be_read() -> None:
     assert done.returncode == 0
     for file in (ROOT / "docs" / "plans").glob("*.toml"):
         assert file.stem in done.stdout
+
+
+SESSION = Path(__file__).with_name("stage_session.txt")
+
+
+def test_a_session_in_front_of_a_class(request: pytest.FixtureRequest) -> None:
+    """async/01 on a terminal: a step, the code of the next one, that one, back, and the end.
+
+    The whole session is kept; renew it with --renew-transcripts after a wanted change.
+    """
+    terminal = Terminal(
+        ROOT / "async_examples" / "01_async_basics.py", "--step", "--fast", "--no-color"
+    )
+    for number, key in enumerate(["\n", "s", "\n", "b", "q"], 1):
+        paused(terminal, number)
+        terminal.type(key)
+    terminal.read_until("Ended before step 2.")
+    assert terminal.end() == 130
+    said = normalised(plain(terminal.said))
+    if request.config.getoption("renew_transcripts"):
+        SESSION.write_text(said, encoding="utf-8")
+    assert said.splitlines() == SESSION.read_text(encoding="utf-8").splitlines()
