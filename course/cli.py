@@ -46,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader (`| head`) went away, and that is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
 
 
 def parser_for(verb: str, description: str) -> argparse.ArgumentParser:

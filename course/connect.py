@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from course import stack
-from course.errors import ServiceUnavailable
+from course.errors import CourseError, ServiceUnavailable
 
 if TYPE_CHECKING:
     import pika
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     import psycopg2.pool
     import pymongo.database
     import redis as redis_client
+
+ALL_LENT = (
+    "PostgreSQL has no connection left (sorry, too many clients already): end the programs that "
+    "hold them, or start the course's own server anew with `python3 learn.py down`."
+)
 
 
 def url(service: str) -> str:
@@ -48,7 +53,12 @@ def postgres(**options: Any) -> "psycopg2.extensions.connection":
     """A psycopg2 connection; `options` go to `psycopg2.connect`."""
     import psycopg2
 
-    return psycopg2.connect(url("postgres"), **options)
+    try:
+        return psycopg2.connect(url("postgres"), **options)
+    except psycopg2.OperationalError as error:
+        if "too many clients" in str(error):
+            raise CourseError(ALL_LENT) from error
+        raise
 
 
 def postgres_pool(smallest: int = 1, largest: int = 5) -> "psycopg2.pool.ThreadedConnectionPool":

@@ -103,9 +103,11 @@ class Lesson:
 
     def chart(self, figure: Any, name: str) -> Path:
         """Save a matplotlib figure under `output/`, say where, and return its path."""
-        settings.OUTPUT_DIR.mkdir(exist_ok=True)
         path = settings.OUTPUT_DIR / f"{self.name}_{name}.png"
-        figure.savefig(path, dpi=120, bbox_inches="tight")
+        remedy = "Make room and make it yours, or put the course into a folder of your own."
+        with settings.writing_to(path, remedy):
+            settings.OUTPUT_DIR.mkdir(exist_ok=True)
+            figure.savefig(path, dpi=120, bbox_inches="tight")
         self._chart = path
         self.console.say(f"  chart saved as {path.relative_to(settings.ROOT).as_posix()}", "dim")
         return path

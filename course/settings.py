@@ -5,13 +5,18 @@ as *given* only when its whole URL is set; ports and credentials alone describe 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+from course.errors import CourseError, UsageError
+
 ROOT = Path(__file__).resolve().parents[1]
 STACK_DIR = Path(os.environ.get("COURSE_STACK_DIR") or ROOT / ".stack").resolve()
+STACK_REMEDY = "Set COURSE_STACK_DIR to a folder that is yours."
 OUTPUT_DIR = ROOT / "output"
 TODAY = date(2025, 10, 26)
 
@@ -69,7 +74,26 @@ def value(name: str) -> str:
 
 def port(service: str) -> int:
     """The port at which the compose stack, or a well-placed embedded server, offers `service`."""
-    return int(value(f"{service.upper()}_PORT"))
+    name = f"{service.upper()}_PORT"
+    try:
+        return int(value(name))
+    except ValueError:
+        raise UsageError(
+            f"{name} is {value(name)!r}, which is no port number. Set {name}={DEFAULTS[name]}, "
+            "in the environment or in .env, or delete it."
+        ) from None
+
+
+@contextmanager
+def writing_to(folder: Path, remedy: str) -> Iterator[None]:
+    """While the block runs, a file or folder that can't be written there is a CourseError.
+
+    `remedy` is a sentence that says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CourseError(f"{folder} can't be written: {error.strerror}. {remedy}") from error
 
 
 def given_url(service: str) -> str | None:

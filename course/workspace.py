@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from course import connect
-from course.settings import STACK_DIR
+from course.settings import STACK_DIR, STACK_REMEDY, writing_to
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor  # noqa: N812
@@ -26,9 +26,11 @@ def own_turn(name: str) -> Iterator[None]:
     """
     from fasteners import InterProcessLock  # type: ignore[import-untyped]
 
-    STACK_DIR.mkdir(parents=True, exist_ok=True)
-    lock = InterProcessLock(STACK_DIR / f"{name}.turn")
-    if not lock.acquire(blocking=False):
+    with writing_to(STACK_DIR, STACK_REMEDY):
+        STACK_DIR.mkdir(parents=True, exist_ok=True)
+        lock = InterProcessLock(STACK_DIR / f"{name}.turn")
+        free = lock.acquire(blocking=False)
+    if not free:
         print(WAITING)
         lock.acquire(delay=LOOK_AGAIN, max_delay=LOOK_AGAIN)
     try:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from course.errors import CourseError
 from course.exercises.catalogue import Exercise, load
-from course.settings import ROOT
+from course.settings import ROOT, writing_to
+
+REMEDY = "Set COURSE_EXERCISES_DIR to a folder that is yours."
 
 
 def folder() -> Path:
@@ -37,8 +39,7 @@ def lay_out(exercise: Exercise) -> bool:
         shutil.copyfile(exercise.stub, file)
     except OSError as error:
         raise CourseError(
-            f"Your copy {shown(file)} can't be written: {error.strerror}. Set COURSE_EXERCISES_DIR "
-            "to a folder that is yours."
+            f"Your copy {shown(file)} can't be written: {error.strerror}. {REMEDY}"
         ) from None
     return True
 
@@ -98,16 +99,17 @@ def noted(exercise: Exercise) -> Iterator[Note]:
     from fasteners import InterProcessLock  # type: ignore[import-untyped]
 
     file = folder() / "progress.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # `watch` in one window, `check` in another: neither may lose what the other notes.
-    with InterProcessLock(file.with_suffix(".lock")):
-        everything = notes()
-        note = everything.setdefault(exercise.id, Note())
-        yield note
-        new = file.with_suffix(".new")
-        text = json.dumps({name: asdict(each) for name, each in everything.items()}, indent=1)
-        new.write_text(text + "\n", encoding="utf-8")
-        new.replace(file)
+    with writing_to(file.parent, REMEDY):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # `watch` in one window, `check` in another: neither may lose what the other notes.
+        with InterProcessLock(file.with_suffix(".lock")):
+            everything = notes()
+            note = everything.setdefault(exercise.id, Note())
+            yield note
+            new = file.with_suffix(".new")
+            text = json.dumps({name: asdict(each) for name, each in everything.items()}, indent=1)
+            new.write_text(text + "\n", encoding="utf-8")
+            new.replace(file)
 
 
 def next_undone() -> Exercise | None:

@@ -42,6 +42,8 @@ def find(service: str) -> Endpoint:
 def find_all(services: Iterable[str] = SERVICES) -> dict[str, Endpoint | ServiceUnavailable]:
     """`find` for several services at once; what can't be had is answered by its error."""
     services = tuple(services)
+    for service in services:
+        port(service)  # one that is no number is an error of the whole, not of a thread
     found: dict[str, Endpoint | ServiceUnavailable] = {}
 
     def look(service: str) -> None:
@@ -57,6 +59,8 @@ def find_all(services: Iterable[str] = SERVICES) -> dict[str, Endpoint | Service
 def status(services: Iterable[str] = SERVICES) -> list[tuple[str, Endpoint | None, str]]:
     """For each service what `find` would use and why, or None; starts nothing."""
     services = tuple(services)
+    for service in services:
+        port(service)
     rows: dict[str, tuple[str, Endpoint | None, str]] = {}
 
     def look(service: str) -> None:
