@@ -171,18 +171,20 @@ class Environment:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if made.returncode:
+            free = shutil.disk_usage(self.folder).free // 10**6
             raise SetupError(
-                "Python could not make a virtual environment. On Debian and Ubuntu its package is "
-                f"missing: sudo apt install python3-venv\n\n{made.stdout.strip()}"
+                "Python could not make a virtual environment. On Debian and Ubuntu its package may "
+                f"be missing: sudo apt install python3-venv. The disk has {free:,} MB free; the "
+                f"course wants 2,000.\n\n{made.stdout.strip()}"
             )
 
     def installer(self, requirements: str) -> list[str]:
         """The command that installs: uv where it can be had, which takes seconds, else pip."""
         own = self.bin / ("uv.exe" if WINDOWS else "uv")
-        if not own.exists() and not shutil.which("uv"):
+        if not works(own) and not shutil.which("uv"):
             with self.log.open("w") as log:
                 subprocess.call([*self.pip, "install", "--quiet", UV], stdout=log, stderr=log)
-        uv = str(own) if own.exists() else shutil.which("uv")
+        uv = str(own) if works(own) else shutil.which("uv")
         settings = settings_for_uv(self.pip)
         cpu = needs_torch_on_cpu((self.folder / requirements).read_text("utf-8"), settings)
         if uv is None:
@@ -212,6 +214,16 @@ class Environment:
     def packages(self) -> int:
         """How many packages it holds."""
         return sum(1 for _ in self.path.glob("[Ll]ib/**/site-packages/*.dist-info"))
+
+
+def works(program: Path) -> bool:
+    """Whether a program runs; a full disk may have left half of it."""
+    try:
+        return (
+            subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
+        )
+    except OSError:
+        return False
 
 
 def settings_for_uv(pip: list[str]) -> list[str]:
@@ -263,6 +275,14 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except SetupError as error:
         print(error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        place = error.filename or ROOT
+        print(
+            f"The set-up stopped: {error.strerror} ({place}). Make room on the disk, or put the "
+            "course into a folder that is yours, and start again.",
+            file=sys.stderr,
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

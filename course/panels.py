@@ -36,7 +36,7 @@ def share(quantile: float, histogram: str) -> str:
 
 def panel_json(panel: Panel, number: int, x: int, y: int, width: int) -> dict[str, Any]:
     """A panel in Grafana's model."""
-    steps = [{"color": "green", "value": None}]
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     steps += [{"color": colour, "value": limit} for limit, colour in panel.limits.items()]
     lines = {"custom": {"thresholdsStyle": {"mode": "line"}}} if panel.limits else {}
     targets = [

@@ -190,3 +190,22 @@ def test_pip_does_it_where_uv_cannot_be_had(
     command = venv.installer("requirements.txt")
     assert command[:3] == [str(venv.python), "-m", "pip"]
     assert command[-3:] == ["install", "-r", "requirements.txt"]
+
+
+def test_half_a_program_does_not_work(tmp_path: Path) -> None:
+    half = tmp_path / "uv"
+    assert not learn.works(half)
+    half.write_bytes(b"\x7fELF, and then the disk was full")
+    half.chmod(0o755)
+    assert not learn.works(half)
+    assert learn.works(Path(sys.executable))
+
+
+def test_a_folder_that_can_not_be_used_is_said_plainly(tmp_path: Path) -> None:
+    course = copy_of_the_course(tmp_path / "course")
+    (course / ".venv").write_text("no folder")
+    answer = front_door(course, "list")
+    assert answer.code == 1
+    assert answer.errors.startswith("The set-up stopped: ")
+    assert "Make room on the disk" in answer.errors
+    assert "Traceback" not in answer.errors
