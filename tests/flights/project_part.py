@@ -60,6 +60,7 @@ def run_part(part: str, shared: Path, redis: str, rabbitmq: str, *options: str) 
 
     `shared` is a folder that all workers of this run know.
     """
+    python("serving")  # some tests answer as the service would
     running, done = shared / f"running.{part}", shared / f".coverage.{part}"
     environment = {
         **os.environ, "REDIS_URL": redis, "RABBITMQ_URL": rabbitmq, "COVERAGE_FILE": str(running),
