@@ -15,6 +15,7 @@ came out, which happens only when every claim holds.
 import argparse
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -162,7 +163,8 @@ def kernel(notebook: "NotebookNode", folder: Path) -> Iterator["NotebookClient"]
     )
     # A notebook draws into itself: the kit's choice for scripts must not reach it.
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    with client.setup_kernel(env=environment):
+    # What cells print comes as messages. Here ipykernel only complains of its own sockets at the end.
+    with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
         yield client
 
 
