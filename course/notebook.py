@@ -163,7 +163,7 @@ def kernel(notebook: "NotebookNode", folder: Path) -> Iterator["NotebookClient"]
     )
     # A notebook draws into itself: the kit's choice for scripts must not reach it.
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    # What cells print comes as messages. Here ipykernel only complains of its own sockets at the end.
+    # What cells print comes as messages; here ipykernel only complains of its sockets at the end.
     with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
         yield client
 
