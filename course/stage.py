@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import select
 import sys
 import time
 import webbrowser
@@ -13,8 +14,13 @@ from typing import Any
 from course.console import Console
 
 NEXT, BACK, SOURCE, CHART, QUIT = "\n", "b", "s", "c", "q"
-# Others that mean the same: what a presenter's remote sends, Ctrl-D, Ctrl-C where it is a key.
-ALSO = {"\r": NEXT, " ": NEXT, "n": NEXT, "p": BACK, "\x04": QUIT, "\x03": QUIT}
+# Others that mean the same: Ctrl-D, Ctrl-C where it is a key, and what a presenter's remote sends:
+# PageDown and PageUp, of a terminal and of Windows' console.
+ALSO = {
+    "\r": NEXT, " ": NEXT, "n": NEXT, "p": BACK, "\x04": QUIT, "\x03": QUIT,
+    "\x1b[6~": NEXT, "\x1b[5~": BACK, "\xe0q": NEXT, "\xe0i": BACK,
+}  # fmt: skip
+ESCAPE, AT_ONCE = b"\x1b", 0.05  # seconds between the characters of one key
 PROMPT = "[Enter] runs it  b back  s source  c chart  q quit"
 ENDS = "COURSE_DEMO_ENDS"  # when this lesson and the whole demo should end, seconds since 1970
 
@@ -77,6 +83,10 @@ def ask(console: Console, prompt: str) -> str:
 def each_key() -> Iterator[None]:
     """The terminal hands over each key as it is pressed; what was typed before doesn't count."""
     if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
         yield
         return
     import termios
@@ -92,12 +102,31 @@ def each_key() -> Iterator[None]:
 
 
 def press() -> str:
-    """One key; Ctrl-C raises KeyboardInterrupt as ever."""
+    """One key; Ctrl-C raises KeyboardInterrupt as ever.
+
+    Arrows and the like send several characters, whose letters must not be taken for keys.
+    """
     if sys.platform == "win32":
         import msvcrt
 
-        return msvcrt.getwch()
-    return os.read(sys.stdin.fileno(), 1).decode("ascii", "replace") or QUIT
+        key = msvcrt.getwch()
+        return key + msvcrt.getwch() if key in "\x00\xe0" and msvcrt.kbhit() else key
+    terminal = sys.stdin.fileno()
+    key = os.read(terminal, 1)
+    if key == ESCAPE:
+        key += after_escape(terminal)
+    return key.decode("ascii", "replace") or QUIT
+
+
+def after_escape(terminal: int) -> bytes:
+    """What follows at once when it was no lone Escape: up to the letter or ~ that ends it."""
+    rest = b""
+    while select.select([terminal], [], [], AT_ONCE)[0]:
+        byte = os.read(terminal, 1)
+        rest += byte
+        if not byte or (rest not in (b"[", b"O") and b"@" <= byte <= b"~"):
+            break
+    return rest
 
 
 def show_source(console: Console, f: Callable[..., Any]) -> None:

@@ -67,7 +67,7 @@ def paused(terminal: Terminal, times: int) -> str:
     return plain(terminal.said)
 
 
-@pytest.mark.parametrize("key", ["\n", "\r", " ", "n", "N"])
+@pytest.mark.parametrize("key", ["\n", "\r", " ", "n", "N", "\x1b[6~"])
 def test_keys_that_go_on(lesson: Path, key: str) -> None:
     terminal = Terminal(lesson, "--step")
     for pause in (1, 2, 3):
@@ -126,7 +126,8 @@ def test_the_source_of_the_step_that_comes(lesson: Path) -> None:
 def test_no_chart_yet_and_keys_that_mean_nothing(lesson: Path) -> None:
     terminal = Terminal(lesson, "--step")
     paused(terminal, 1)
-    terminal.type("xyz7\tc")
+    arrows = "\x1b[A\x1b[B\x1b[C\x1bOD"  # with letters of other keys in them
+    terminal.type(f"xyz7\t{arrows}c")
     assert "No chart has been drawn yet." in paused(terminal, 2)
     terminal.type("q")
     assert terminal.end() == 130
