@@ -21,7 +21,10 @@ class Workbench:
     def __init__(self, home: Path, venv: Path, variables: Mapping[str, str]) -> None:
         self.home, self.bin = home, venv / BIN
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **variables}
+        # UTF-8 on both sides of the pipe, also where the system prefers another encoding.
+        told = {"PATH": path, "PYTHONUNBUFFERED": "1"}
+        told |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}
+        self.environment = {**os.environ, **told, **variables}
 
     def copy(self, project: Path, names: Iterable[str]) -> None:
         """Bring files and folders of `project` here as they are today; what else is here stays."""

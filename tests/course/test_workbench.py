@@ -26,6 +26,14 @@ def test_a_script_runs_there_under_its_variables(bench: Workbench) -> None:
     assert bench.must("src/say.py", WORD="two") == "said two\n"
 
 
+def test_both_sides_of_the_pipe_speak_utf8(
+    monkeypatch: pytest.MonkeyPatch, bench: Workbench
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    made = Workbench(bench.home, Path(sys.prefix), {"WORD": "курс"})
+    assert made.must("src/say.py") == "said курс\n"
+
+
 def test_a_failure_is_told_with_its_last_words(bench: Workbench) -> None:
     assert bench.run("src/fail.py").returncode == 1
     with pytest.raises(CourseError, match=r"(?s)src/fail.py failed.*no such flight"):
