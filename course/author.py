@@ -4,6 +4,7 @@ The script, its place in the manifest, in the README and in the lesson plan, a t
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def main(console: Console, arguments: list[str]) -> int:
     for path, template in ((draft.path, SCRIPT), (draft.test, TEST)):
         if (ROOT / path).exists():
             raise UsageError(f"{path} is there already.")
-        (ROOT / path).write_text(draft.fill(template), encoding="utf-8")
+        (ROOT / path).write_text(draft.fill(template), encoding="utf-8", newline="\n")
     before = re.escape(draft.last.id)
     insert("course/lessons.toml", rf'id = "{before}"\n(?:.+\n)+', draft.fill(ENTRY))
     insert("README.md", rf"\| `{before}` .+\n", draft.fill(ROW))
@@ -143,7 +144,8 @@ def main(console: Console, arguments: list[str]) -> int:
     told = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/smoke", "--renew-transcripts",
          "-k", f"again and {draft.id}"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, "PYTHONUTF8": "1"}, capture_output=True, encoding="utf-8",
+        check=False,
     )  # fmt: skip
     if told.returncode:
         console.say(told.stdout)
@@ -190,4 +192,5 @@ def insert(path: str, after: str, text: str) -> None:
     found = re.search(after, before)
     if found is None:
         raise UsageError(f"{path} has another form than expected; write the lesson in by hand.")
-    file.write_text(before[: found.end()] + text + before[found.end() :], encoding="utf-8")
+    after_it = before[: found.end()] + text + before[found.end() :]
+    file.write_text(after_it, encoding="utf-8", newline="\n")
