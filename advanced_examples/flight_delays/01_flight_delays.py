@@ -40,6 +40,9 @@ from course.workspace import own_turn
 PROJECT = Path(__file__).resolve().parent
 CODE = (".dvc/config", ".dvcignore", "dvc.yaml", "params.yaml", "src", "features", "feature_repo")
 BIN = "Scripts" if os.name == "nt" else "bin"
+# How one process asks another to end: Windows knows it between groups of processes only.
+PLEASE_END = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 TRAINING = PROJECT / "environments" / "training"
 SERVING = PROJECT / "environments" / "serving"
 FAST_FLIGHTS = 20_000
@@ -303,7 +306,7 @@ def answers(lesson: Lesson, bench: Workbench) -> None:
             rows.append((what, status, problem["reason"]))
             lesson.check(f"{what} is refused with {expected}", status == expected)
         lesson.table(rows, ("sent", "status", "reason"), "What it refuses")
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(PLEASE_END)
         lesson.check("asked to end, it ends in order", process.wait(40) == 0)
 
 
@@ -327,6 +330,7 @@ def service(bench: Workbench, **more: str) -> Iterator[tuple[str, subprocess.Pop
         [SERVING / ".venv" / BIN / "python", "-m", "src.api", "--port", "0"], cwd=bench.home,
         env=bench.environment | more, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, encoding="utf-8", start_new_session=True,
+        creationflags=NEW_GROUP,
     )  # fmt: skip
     try:
         assert process.stdout

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -217,7 +216,7 @@ def killed(lesson: Lesson, bench: Workbench, home: Path) -> None:
         )
         with traffic(bench, router, "--connections", str(CONNECTIONS)) as load:
             time.sleep(1)  # traffic before
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait()
             time.sleep(1)  # and after
     lesson.check("no more requests failed than were under way", load["bad"] <= CONNECTIONS,
@@ -253,8 +252,8 @@ def run_serving(bench: Workbench, *command: str) -> subprocess.CompletedProcess[
     """Run Python with `command` in the serving environment."""
     return subprocess.run(
         [SERVING / ".venv" / BIN / "python", *command], cwd=PROJECT, env=bench.environment,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", check=False,
     )  # fmt: skip
 
 
@@ -266,7 +265,7 @@ def listening(
     process = subprocess.Popen(
         [SERVING / ".venv" / BIN / "python", *command], cwd=PROJECT, stdin=subprocess.DEVNULL,
         env=bench.environment | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
+        encoding="utf-8", start_new_session=True,
     )  # fmt: skip
     try:
         assert process.stdout
@@ -290,7 +289,7 @@ def traffic(bench: Workbench, url: str, *options: str) -> Iterator[dict[str, Any
     with subprocess.Popen(
         [SERVING / ".venv" / BIN / "python", "tests/rollout_load.py", "--url", url, "--key", KEY,
          *options], cwd=PROJECT, env=bench.environment, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", start_new_session=True,
     ) as process:  # fmt: skip
         try:
             yield result

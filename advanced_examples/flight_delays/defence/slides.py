@@ -98,7 +98,7 @@ def print_to_pdf(paper: Path, target: Path) -> None:
             [browser, "--headless", "--disable-gpu", *AS_ROOT, f"--user-data-dir={profile}",
              "--no-pdf-header-footer", f"--print-to-pdf={target.resolve()}",
              paper.resolve().as_uri()],
-            capture_output=True, check=False, text=True,
+            capture_output=True, check=False, encoding="utf-8", errors="replace",
         )  # fmt: skip
     if done.returncode or not target.exists():
         raise SlidesError(f"The browser could not print:\n{done.stderr[-2000:]}")

@@ -106,7 +106,8 @@ class Drill:
                 asked += 1
                 time.sleep(0.2)
         if process.returncode:
-            raise DrillError(f"Retraining failed:\n{(self.home / 'retraining.log').read_text()}")
+            said = (self.home / "retraining.log").read_text("utf-8")
+            raise DrillError(f"Retraining failed:\n{said}")
         verdict = json.loads((self.home / "reports" / "retraining.json").read_text("utf-8"))
         promoted = verdict["decision"]["promoted"]
         self.retrainings.append(
@@ -183,7 +184,8 @@ def make_world(home: Path, flights: int) -> dict[str, str]:
         "MODEL_PATH": str(home / "models"), "FLIGHTS_KEY_PREFIX": f"drill_{uuid.uuid4().hex[:10]}",
         "REDIS_URL": redis_url(), "FLIGHTS_API_KEYS": f"drill={KEY}",
         "FLIGHTS_REQUESTS_PER_MINUTE": "1000000000", "FLIGHTS_REDIS_SECONDS": "5",
-        "LOG_LEVEL": "warning", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+        "LOG_LEVEL": "warning", "PYTHONUTF8": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
     }  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def service(
 
     RuntimeError with its last words when it ends before it listens.
     """
-    with tempfile.TemporaryDirectory(prefix="flights") as folder:
+    # Windows frees a file a moment after its process has ended, and refuses to delete it before.
+    with tempfile.TemporaryDirectory(prefix="flights", ignore_cleanup_errors=True) as folder:
         log = Path(folder) / "log"
         # A file instead of a pipe: a pipe that nobody reads blocks the process when it is full.
         with log.open("wb") as output:

@@ -51,8 +51,9 @@ async def serve(app: FastAPI, settings: Settings) -> None:
 def run(app: FastAPI, settings: Settings) -> None:
     """`serve` on the fastest event loop there is; a signal that it obeyed is no failure."""
     # uvicorn ends gracefully and then raises the signal once more; by then all is done.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last is Windows' own
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: None)
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         runner.run(serve(app, settings))
 
