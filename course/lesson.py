@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from course import manifest, settings, stage
 from course.console import CROSS, TICK, Console, Row, make_console
 from course.errors import FAILED, INTERRUPTED, OK, USAGE, CourseError
+from course.interrupt import undisturbed
 
 if TYPE_CHECKING:
     import asyncio
@@ -148,6 +149,8 @@ class Lesson:
             import asyncio
 
             self._runner = asyncio.Runner()
+            with undisturbed():  # half a loop complains when it is thrown away
+                self._runner.get_loop()
         return self._runner
 
     async def _as_main_task(self, coroutine: Coroutine[Any, Any, T]) -> T:

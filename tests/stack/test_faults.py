@@ -69,10 +69,21 @@ def test_a_killed_rabbitmq_leaves_no_epmd_and_comes_back_with_every_confirmed_me
 
     assert shared_stack.find("rabbitmq")["rabbitmq"] == before
     connection = pika.BlockingConnection(parameters)
-    declared = connection.channel().queue_declare("kept", passive=True)
-    assert declared.method.message_count == 20
+    assert recovered(connection, "kept") == 20
     connection.channel().queue_delete("kept")
     connection.close()
+
+
+def recovered(connection: pika.BlockingConnection, queue: str) -> int:
+    """How many messages wait in a queue, once the broker has recovered it."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+        except pika.exceptions.ChannelClosedByBroker:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def test_a_start_that_was_broken_off_heals(

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shop_profile.crew import undisturbed
-
+from course.interrupt import undisturbed
 from recommendations_api import consumer
 from recommendations_api.settings import Settings
 

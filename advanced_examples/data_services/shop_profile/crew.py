@@ -7,10 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import TracebackType
 
+from course.interrupt import undisturbed
 from shop_profile.messages import Topology
 
 PATIENCE = 90.0  # seconds, for a busy machine
@@ -19,22 +19,6 @@ WINDOWS = os.name == "nt"
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows: to send Ctrl-Break
 
 Process = subprocess.Popen[str]
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ctrl-C is heard at the end of the block, and so not between a start and a note of it."""
-    if threading.current_thread() is not threading.main_thread():  # which alone hears Ctrl-C
-        yield
-        return
-    heard: list[int] = []
-    usual = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if heard:
-        signal.raise_signal(signal.SIGINT)
 
 
 class Crew:

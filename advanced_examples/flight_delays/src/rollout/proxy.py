@@ -166,6 +166,8 @@ class Proxy:
             answer = await self.send(backend, request, body, LAST_WAIT if last else self.patience)
         except TryFailedError as error:
             side.failed(error.why)
+            if error.why == "broken" and side is self.stable:
+                backend.refused()  # nobody else is sent there until a check has found it well
             if error.begun:
                 side.took(time.perf_counter() - began)
             raise
