@@ -1,9 +1,11 @@
 """The embedded RabbitMQ: the machine's own rabbitmq-server, with nothing shared."""
 
+import hashlib
 import os
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -52,6 +54,21 @@ def epmd_program() -> Path:
     if not found:
         raise StartError("Erlang's epmd was not found; RabbitMQ needs Erlang on the PATH")
     return found[-1]
+
+
+def in_plain_letters(folder: Path) -> Path:
+    """A way to `folder` in ASCII letters: itself, or a link to it among the temporary files.
+
+    After a kill in a folder with other letters, RabbitMQ 3.10 may not find its queues again.
+    """
+    if str(folder).isascii() or os.name == "nt":  # there links need a right that few have
+        return folder
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    link = Path(tempfile.gettempdir()) / f"course-rabbitmq-{name}"
+    if not (link.is_symlink() and link.readlink() == folder):
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder, target_is_directory=True)
+    return link
 
 
 class RabbitServer(Server):
@@ -116,7 +133,8 @@ class RabbitServer(Server):
             "GENERATED_CONFIG_DIR": "schema",
             "PID_FILE": "pid",
         }
-        env |= {f"RABBITMQ_{name}": str(self.folder / place) for name, place in places.items()}
+        folder = in_plain_letters(self.folder)
+        env |= {f"RABBITMQ_{name}": str(folder / place) for name, place in places.items()}
         return env | {
             "RABBITMQ_NODENAME": "course@localhost",
             "RABBITMQ_DIST_PORT": str(any_free_port()),
@@ -127,7 +145,7 @@ class RabbitServer(Server):
             "RUNNING_UNDER_SYSTEMD": "true",
             "ERL_EPMD_PORT": str(mapper),
             "ERL_EPMD_ADDRESS": HOST,
-            "HOME": str(self.folder),  # the cookie's place
+            "HOME": str(folder),  # the cookie's place
             "LC_ALL": "C.UTF-8",  # so that Erlang understands file names beyond ASCII
         }
 
