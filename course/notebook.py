@@ -156,6 +156,7 @@ def kernel(notebook: "NotebookNode", folder: Path) -> Iterator["NotebookClient"]
         timeout=SECONDS_PER_CELL,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # a busy kernel sends a line in two messages
         # Else each kernel warns that it talks without encryption, though it listens to signed
         # messages of this machine only, and shows a traceback when Ctrl-C ends it.
         extra_arguments=["--IPKernelApp.log_level=CRITICAL"],

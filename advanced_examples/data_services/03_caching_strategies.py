@@ -76,7 +76,7 @@ def memory(lesson: Lesson) -> None:
     """
     rows = []
     for n in (15, 20, 25):
-        slow, fast = min(seconds(partial(plain_fibonacci, n)) for _ in range(3)), []
+        slow, fast = min(seconds(partial(plain_fibonacci, n)) for _ in range(9)), []
         for _ in range(5):
             fibonacci.cache_clear()
             fast.append(seconds(partial(fibonacci, n)))
